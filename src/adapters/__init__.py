@@ -1,0 +1,1 @@
+"""Technology behind the ports: stores, wire formats, providers, upstream transports."""

@@ -1,0 +1,1 @@
+"""Protocols that adapters implement. Domain types only."""

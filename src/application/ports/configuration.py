@@ -1,0 +1,27 @@
+"""Read side of the configuration: what the runtime snapshot is built from."""
+
+from abc import abstractmethod
+from typing import Protocol
+
+from application.ports.change_feed import Section
+from domain.routing.catalog import Catalog
+from domain.settings.catalog import Settings
+
+
+class ConfigurationSource(Protocol):
+    """Consistent reads of whole sections."""
+
+    @abstractmethod
+    async def revisions(self) -> dict[Section, int]:
+        """Return the current revision of every section (0 when never changed)."""
+        ...
+
+    @abstractmethod
+    async def catalog(self) -> Catalog:
+        """Return all providers, models, routes and prices."""
+        ...
+
+    @abstractmethod
+    async def settings(self) -> Settings:
+        """Return the effective settings."""
+        ...

@@ -1,0 +1,94 @@
+"""The way of a record: journal on local disk -> event bus -> sinks (audit.md section 2)."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from domain.records.events import RequestRecord
+
+
+class Journal(Protocol):
+    """Append-only local log that survives `kill -9`. Synchronous: one write to the page cache."""
+
+    @abstractmethod
+    def open(self, if_abandoned: RequestRecord) -> None:
+        """Note that a request was admitted.
+
+        `if_abandoned` becomes its record when the process dies before `close`.
+
+        Raises:
+            ServiceUnavailable: the journal's quota is used up or the disk is full.
+        """
+        ...
+
+    @abstractmethod
+    def close(self, record: RequestRecord) -> None:
+        """Write the final record of a request, opened before or not. Never raises for quota."""
+        ...
+
+
+class RecordBatch(Struct, frozen=True):
+    """Records as newline-delimited JSON, so that nobody on the way has to parse them.
+
+    Attributes:
+        batch_id: equal for equal content: the idempotency key of the batch.
+        lines: one JSON object per element, without the newline.
+    """
+
+    batch_id: str
+    lines: tuple[bytes, ...]
+
+
+class Delivery(Struct, frozen=True):
+    """A batch handed to a consumer, with what it takes to acknowledge it.
+
+    `attempts` counts deliveries of this batch including this one.
+    """
+
+    entry_id: str
+    batch: RecordBatch
+    attempts: int
+
+
+class EventBus(Protocol):
+    """Durable, bounded, at-least-once stream with one consumer group per sink."""
+
+    @abstractmethod
+    async def publish(self, batch: RecordBatch) -> None:
+        """Append a batch.
+
+        Raises:
+            ServiceUnavailable: the bus is down or at its bound; try again later.
+        """
+        ...
+
+    @abstractmethod
+    async def receive(self, group: str, *, count: int, wait_ms: int) -> Sequence[Delivery]:
+        """Return up to `count` batches for `group`: first those of dead consumers, then new ones."""
+        ...
+
+    @abstractmethod
+    async def acknowledge(self, group: str, deliveries: Sequence[Delivery]) -> None:
+        """Mark batches as done for `group`; entries done for all groups are removed."""
+        ...
+
+    @abstractmethod
+    async def dead_letter(self, group: str, delivery: Delivery, reason: str) -> None:
+        """Set a batch aside, where an operator can inspect it, and acknowledge it."""
+        ...
+
+
+class Sink(Protocol):
+    """Where records end up."""
+
+    @abstractmethod
+    async def deliver(self, batches: Sequence[RecordBatch]) -> None:
+        """Store batches; storing one twice has the effect of storing it once.
+
+        Raises:
+            ServiceUnavailable: cannot be reached or is overloaded; try again later.
+            InvalidRequest: it will never take these rows.
+        """
+        ...

@@ -1,0 +1,50 @@
+"""Questions about stored request records."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from domain.records.events import RequestRecord
+
+
+class RequestFilter(Struct, frozen=True, kw_only=True):
+    """Which records are wanted; None means any. Times are Unix milliseconds, `until` exclusive."""
+
+    since_ms: int | None = None
+    until_ms: int | None = None
+    model: str | None = None
+    provider: str | None = None
+    outcome: str | None = None
+    status: int | None = None
+    key_id: str | None = None
+    user: str | None = None
+    request_id: str | None = None
+
+
+class Position(Struct, frozen=True):
+    """Place of a record in the order of the log: (started_at_ms, event_id)."""
+
+    started_at_ms: int
+    event_id: str
+
+
+class RequestLog(Protocol):
+    """Read side of the request records."""
+
+    @abstractmethod
+    async def newest(
+        self, wanted: RequestFilter, *, limit: int, before: Position | None = None
+    ) -> Sequence[RequestRecord]:
+        """Return up to `limit` records, newest first, strictly before `before` if given.
+
+        Raises:
+            ServiceUnavailable: the store cannot be asked now.
+        """
+        ...
+
+    @abstractmethod
+    async def find(self, event_id: str) -> RequestRecord | None:
+        """Return one record or None. Raises `ServiceUnavailable` like `newest`."""
+        ...

@@ -1,0 +1,1 @@
+"""Tokens by kind, prices and costs."""

@@ -1,0 +1,1 @@
+"""Runtime settings: hot, stored in the database, the same on every replica."""

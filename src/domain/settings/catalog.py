@@ -1,0 +1,124 @@
+"""Every runtime setting: key, type, default, bounds, description."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+type_names = {bool: "boolean", int: "integer", str: "string"}
+SettingValue = bool | int | str
+
+
+class SettingSpec(Struct, frozen=True, kw_only=True):
+    """One setting. Integers have inclusive bounds; strings may have a closed list of choices."""
+
+    key: str
+    default: SettingValue
+    description: str
+    minimum: int | None = None
+    maximum: int | None = None
+    choices: tuple[str, ...] | None = None
+
+    def check(self, value: object) -> SettingValue:
+        """Return `value` if it is allowed for this setting.
+
+        Raises:
+            ValueError: wrong type or out of bounds; the text says what would be right.
+        """
+        wanted = type(self.default)
+        if type(value) is not wanted:
+            raise ValueError(f"{self.key} must be a {type_names[wanted]}")
+        assert isinstance(value, bool | int | str)
+        if self.minimum is not None and isinstance(value, int) and value < self.minimum:
+            raise ValueError(f"{self.key} must be at least {self.minimum}")
+        if self.maximum is not None and isinstance(value, int) and value > self.maximum:
+            raise ValueError(f"{self.key} must be at most {self.maximum}")
+        if self.choices is not None and value not in self.choices:
+            raise ValueError(f"{self.key} must be one of {', '.join(self.choices)}")
+        return value
+
+
+SPECS: tuple[SettingSpec, ...] = (
+    SettingSpec(
+        key="gateway.max_body_bytes",
+        default=32 * 1024 * 1024,
+        minimum=1024,
+        maximum=512 * 1024 * 1024,
+        description="Largest request body the gateway accepts, in bytes.",
+    ),
+    SettingSpec(
+        key="gateway.max_json_depth",
+        default=64,
+        minimum=8,
+        maximum=500,
+        description="Deepest nesting of objects and arrays in a request body.",
+    ),
+    SettingSpec(
+        key="gateway.max_reply_bytes",
+        default=64 * 1024 * 1024,
+        minimum=1024,
+        maximum=1024 * 1024 * 1024,
+        description="Largest non-streamed provider answer that is relayed, in bytes.",
+    ),
+    SettingSpec(
+        key="upstream.connect_timeout_ms",
+        default=5_000,
+        minimum=10,
+        maximum=120_000,
+        description="Longest wait for a connection to a provider, TLS included.",
+    ),
+    SettingSpec(
+        key="upstream.first_byte_timeout_ms",
+        default=120_000,
+        minimum=100,
+        maximum=3_600_000,
+        description="Longest wait for the first byte of a provider's answer.",
+    ),
+    SettingSpec(
+        key="upstream.idle_timeout_ms",
+        default=120_000,
+        minimum=100,
+        maximum=3_600_000,
+        description="Longest silence between two parts of a provider's answer.",
+    ),
+    SettingSpec(
+        key="upstream.total_timeout_ms",
+        default=900_000,
+        minimum=1_000,
+        maximum=7_200_000,
+        description="Longest time for a whole exchange with a provider.",
+    ),
+    SettingSpec(
+        key="records.journal_quota_bytes",
+        default=2 * 1024 * 1024 * 1024,
+        minimum=1024 * 1024,
+        maximum=1024 * 1024 * 1024 * 1024,
+        description="Most bytes of unshipped records each gateway process keeps on disk; "
+        "over it new requests are refused with 503.",
+    ),
+)
+
+CATALOG: Mapping[str, SettingSpec] = {spec.key: spec for spec in SPECS}
+
+
+class Settings(Struct, frozen=True):
+    """Effective settings: stored values over defaults."""
+
+    values: Mapping[str, SettingValue] = {}
+
+    def integer(self, key: str) -> int:
+        """Return an integer setting."""
+        value = self.values.get(key, CATALOG[key].default)
+        assert isinstance(value, int)
+        return value
+
+    def flag(self, key: str) -> bool:
+        """Return a boolean setting."""
+        value = self.values.get(key, CATALOG[key].default)
+        assert isinstance(value, bool)
+        return value
+
+    def text(self, key: str) -> str:
+        """Return a string setting."""
+        value = self.values.get(key, CATALOG[key].default)
+        assert isinstance(value, str)
+        return value

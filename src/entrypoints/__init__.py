@@ -1,0 +1,1 @@
+"""Litestar apps, command line and the composition root."""
