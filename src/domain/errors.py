@@ -12,6 +12,7 @@ DomainError
 ├── AccessDenied
 │   ├── SurfaceNotAllowed
 │   ├── ModelNotAllowed
+│   ├── AddressNotAllowed          the key's IP allow-list does not cover the client
 │   └── TokenRequired              console call without the set-up token
 ├── InvalidRequest                 the caller's body or parameters; `param` names the field
 │   ├── BodyTooLarge
@@ -139,6 +140,16 @@ class ModelNotAllowed(AccessDenied):
         """`model` is the name the caller asked for."""
         super().__init__(f"This API key is not allowed to use the model '{model}'.")
         self.model = model
+
+
+class AddressNotAllowed(AccessDenied):
+    """The key may not be used from the client's address."""
+
+    code = "address_not_allowed"
+
+    def __init__(self) -> None:
+        """Fixed text: the allow-list is not for the caller to read."""
+        super().__init__("This API key may not be used from this address.")
 
 
 class TokenRequired(AccessDenied):

@@ -2,10 +2,17 @@
 
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from ipaddress import ip_address, ip_network
 
 from msgspec import Struct
 
-from domain.errors import KeyExpired, KeyRevoked, OwnerInactive, SurfaceNotAllowed
+from domain.errors import (
+    AddressNotAllowed,
+    KeyExpired,
+    KeyRevoked,
+    OwnerInactive,
+    SurfaceNotAllowed,
+)
 from domain.identifiers import ApiKeyId, LineageId, TeamId, UserId
 from domain.inference.dialect import Surface
 
@@ -25,6 +32,9 @@ class Caller(Struct, frozen=True, kw_only=True):
         lineage_id: shared by all rotations of a key; limits count on it.
         models: exact names or globs this key may use; None means every model, an empty tuple none.
         grace_ends_at_ms: for a rotated key, the instant at which it stops working.
+        inactivity_ms: the key stops working when it was not used for this long, counted from its
+            creation while it was never used.
+        ip_allow: networks in CIDR form it may be used from; None means from anywhere.
     """
 
     key_id: ApiKeyId
@@ -42,6 +52,10 @@ class Caller(Struct, frozen=True, kw_only=True):
     team_names: tuple[str, ...] = ()
     cost_centre: str | None = None
     tags: dict[str, str] = {}
+    created_at_ms: int = 0
+    last_used_at_ms: int | None = None
+    inactivity_ms: int | None = None
+    ip_allow: tuple[str, ...] | None = None
 
     def check(self, surface: Surface, now_ms: int) -> None:
         """Raise unless this key opens `surface` at `now_ms`.
@@ -55,10 +69,31 @@ class Caller(Struct, frozen=True, kw_only=True):
             raise KeyExpired("This API key was rotated and its grace period has ended.")
         if self.expires_at_ms is not None and now_ms >= self.expires_at_ms:
             raise KeyExpired
+        if self.inactivity_ms is not None:
+            last_sign_of_life = max(self.created_at_ms, self.last_used_at_ms or 0)
+            if now_ms - last_sign_of_life >= self.inactivity_ms:
+                raise KeyExpired("This API key was closed because it was not used for too long.")
         if not self.owner_active:
             raise OwnerInactive
         if surface not in self.surfaces:
             raise SurfaceNotAllowed(surface)
+
+    def check_address(self, client_ip: str) -> None:
+        """Raise unless the key may be used from `client_ip` (text form, as the edge resolved it).
+
+        Raises:
+            AddressNotAllowed: outside the key's networks, or not an address at all.
+        """
+        if self.ip_allow is None:
+            return
+        try:
+            address = ip_address(client_ip)
+        except ValueError:
+            raise AddressNotAllowed from None
+        # A dual-stack listener reports IPv4 clients as ::ffff:a.b.c.d.
+        address = getattr(address, "ipv4_mapped", None) or address
+        if not any(address in ip_network(network) for network in self.ip_allow):
+            raise AddressNotAllowed
 
     def may_use(self, model: str) -> bool:
         """Tell whether the key's model list covers `model`."""

@@ -1,0 +1,78 @@
+"""One inference request on its way through the gateway."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+from application.ports.dialect import DialectCodec
+from domain.inference.dialect import Surface
+from domain.inference.head import RequestHead
+
+BodyReader = Callable[[int], Awaitable[bytes]]
+"""Reads the request body up to a bound in bytes; raises `BodyTooLarge`, `ClientDisconnected`."""
+
+
+@dataclass(slots=True, kw_only=True)
+class InferenceCall:
+    """What the edge knows of a request, and what the pipeline adds to it.
+
+    Attributes:
+        event_id: id of the request's record, unique for ever (clients may repeat request ids).
+        request_id: the one id shown everywhere: response header, upstream header, record.
+        operation: `chat`, …: what is asked of the model, independent of the dialect.
+        credentials: values of all credential headers that were sent.
+        started: monotonic seconds at arrival.
+        client_gone: set when the client hung up.
+        body, head: set once the body has been read.
+    """
+
+    event_id: str
+    request_id: str
+    operation: str
+    codec: DialectCodec
+    credentials: tuple[str, ...]
+    read_body: BodyReader
+    started: float
+    started_at_ms: int
+    surface: Surface = Surface.AI_GATEWAY
+    trace_id: str = ""
+    session_id: str = ""
+    client_ip: str = ""
+    client_name: str = ""
+    client_version: str = ""
+    tags: dict[str, str] = field(default_factory=dict[str, str])
+    body: bytes = b""
+    head: RequestHead | None = None
+    client_gone: bool = False
+
+
+class Reply:
+    """What goes back to the client. The reply owns the end of the call: always close it.
+
+    `chunks` may be iterated once; a single-chunk reply has its `content_length` set.
+    """
+
+    __slots__ = ("_chunks", "_close", "content_length", "headers", "status")
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        headers: list[tuple[bytes, bytes]],
+        chunks: AsyncIterator[bytes],
+        close: Callable[[], Awaitable[None]],
+        content_length: int | None = None,
+    ) -> None:
+        """`close` is run exactly once or more and must tolerate repetition."""
+        self.status = status
+        self.headers = headers
+        self.content_length = content_length
+        self._chunks = chunks
+        self._close = close
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body's parts as they become available."""
+        return self._chunks
+
+    async def aclose(self) -> None:
+        """Release the upstream and settle the call if it is not settled yet."""
+        await self._close()

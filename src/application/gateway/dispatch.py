@@ -1,0 +1,177 @@
+"""Tries the routes of a model until one answers; fails over until the first content.
+
+A plain answer is collected whole, and a stream is held back until generated content shows, so that
+a provider's error before that is a real HTTP status or another route's turn.
+"""
+
+from collections.abc import AsyncIterator
+
+from msgspec import Struct
+
+from application.gateway.call import InferenceCall
+from application.gateway.settlement import Settlement
+from application.ports.clock import Clock, Randomness
+from application.ports.provider import Provider, ProviderCall, UpstreamReply
+from application.ports.upstream import UpstreamTimeouts
+from application.runtime.snapshot import RuntimeSnapshot
+from domain.errors import (
+    ServiceUnavailable,
+    UpstreamFailure,
+    UpstreamProtocolError,
+    UpstreamRejected,
+)
+from domain.inference.head import RequestHead
+from domain.records.events import Attempt
+from domain.routing.catalog import Model, ProviderSpec, Route
+from domain.routing.strategy import weighted_order
+from domain.settings.catalog import Settings
+
+HOLD_BACK_BYTES = 64 * 1024
+
+
+class OpenedReply(Struct, frozen=True, kw_only=True):
+    """A reply that may be shown to the client.
+
+    Attributes:
+        reply: the provider's reply.
+        head: bytes to forward first; the whole body of a plain answer.
+        rest: the remaining body as received, or None when `head` is everything.
+    """
+
+    reply: UpstreamReply
+    head: bytes
+    rest: AsyncIterator[bytes] | None
+
+
+class Dispatcher:
+    """Route order and fail-over."""
+
+    def __init__(self, clock: Clock, randomness: Randomness) -> None:
+        """`randomness` draws among the routes of a tier."""
+        self._clock = clock
+        self._randomness = randomness
+
+    async def first_content(
+        self,
+        call: InferenceCall,
+        head: RequestHead,
+        model: Model,
+        now: RuntimeSnapshot,
+        settlement: Settlement,
+    ) -> OpenedReply:
+        """Return the first reply of any route that has something to show.
+
+        Raises:
+            UpstreamFailure: the last route's failure, or at once one that is the request's fault.
+            ServiceUnavailable: the model has no usable route.
+        """
+        failure: UpstreamFailure | None = None
+        for route in weighted_order(now.catalog.routes_of(model), self._randomness.roll()):
+            provider = now.providers.get(route.provider_id)
+            if provider is None:
+                continue
+            spec = now.catalog.providers[route.provider_id]
+            settlement.dispatch_to(route, spec)
+            started = self._clock.monotonic()
+            try:
+                opened = await self._open(call, head, route, provider, now.settings, settlement)
+            except UpstreamFailure as error:
+                settlement.note_attempt(self._attempt(route, spec, started, error))
+                if isinstance(error, UpstreamRejected):
+                    raise
+                failure = error
+                continue
+            settlement.note_attempt(self._attempt(route, spec, started, None))
+            return opened
+        if failure is not None:
+            raise failure
+        raise ServiceUnavailable(f"No provider can serve the model '{model.name}' right now.")
+
+    async def _open(
+        self,
+        call: InferenceCall,
+        head: RequestHead,
+        route: Route,
+        provider: Provider,
+        settings: Settings,
+        settlement: Settlement,
+    ) -> OpenedReply:
+        max_reply_bytes = settings.integer("gateway.max_reply_bytes")
+        reply = await provider.open(
+            ProviderCall(
+                body=call.body,
+                head=head,
+                upstream_model=route.upstream_model,
+                request_id=call.request_id,
+                timeouts=_timeouts(settings),
+                max_reply_bytes=max_reply_bytes,
+            )
+        )
+        settlement.note_summary(reply.scanner.summary)
+        try:
+            if head.stream:
+                return await self._stream_head(reply, settlement)
+            return await self._whole(reply, settlement, max_reply_bytes)
+        except BaseException:
+            await reply.aclose()
+            raise
+
+    async def _whole(self, reply: UpstreamReply, settlement: Settlement, limit: int) -> OpenedReply:
+        parts: list[bytes] = []
+        size = 0
+        async for chunk in reply.chunks():
+            settlement.note_first_content()
+            size += len(chunk)
+            if size > limit:
+                raise UpstreamProtocolError(f"answer larger than {limit} bytes")
+            if part := reply.scanner.feed(chunk):
+                parts.append(part)
+        parts.append(reply.scanner.finish())
+        await reply.aclose()
+        return OpenedReply(reply=reply, head=b"".join(parts), rest=None)
+
+    async def _stream_head(self, reply: UpstreamReply, settlement: Settlement) -> OpenedReply:
+        held: list[bytes] = []
+        size = 0
+        chunks = reply.chunks()
+        async for chunk in chunks:
+            part = reply.scanner.feed(chunk)
+            held.append(part)
+            size += len(part)
+            if reply.scanner.summary.content_started:
+                settlement.note_first_content()
+                return OpenedReply(reply=reply, head=b"".join(held), rest=chunks)
+            if size > HOLD_BACK_BYTES:
+                return OpenedReply(reply=reply, head=b"".join(held), rest=chunks)
+        held.append(reply.scanner.finish())
+        await reply.aclose()
+        return OpenedReply(reply=reply, head=b"".join(held), rest=None)
+
+    def _attempt(
+        self, route: Route, spec: ProviderSpec, started: float, error: UpstreamFailure | None
+    ) -> Attempt:
+        return Attempt(
+            route_id=route.id,
+            provider=spec.name,
+            upstream_model=route.upstream_model,
+            status=_status_of(error),
+            duration_ms=round((self._clock.monotonic() - started) * 1000, 3),
+            error_class="" if error is None else error.error_class,
+        )
+
+
+def _status_of(error: UpstreamFailure | None) -> int:
+    """Return the HTTP status the provider gave, 0 when it gave none."""
+    if error is None:
+        return 200
+    status = getattr(error, "status", None)
+    return status if isinstance(status, int) else 0
+
+
+def _timeouts(settings: Settings) -> UpstreamTimeouts:
+    return UpstreamTimeouts(
+        connect=settings.integer("upstream.connect_timeout_ms") / 1000,
+        first_byte=settings.integer("upstream.first_byte_timeout_ms") / 1000,
+        idle=settings.integer("upstream.idle_timeout_ms") / 1000,
+        total=settings.integer("upstream.total_timeout_ms") / 1000,
+    )

@@ -1,0 +1,51 @@
+"""The pipeline of an inference request, read from top to bottom."""
+
+from application.gateway.authenticate import Authenticator
+from application.gateway.call import InferenceCall, Reply
+from application.gateway.dispatch import Dispatcher
+from application.gateway.relay import Relay
+from application.gateway.settlement import Books
+from application.runtime.snapshot import CurrentSnapshot
+from domain.errors import ModelNotAllowed
+
+
+class HandleInference:
+    """Authenticate, authorise, admit, route, relay; one record whatever happens."""
+
+    def __init__(
+        self,
+        runtime: CurrentSnapshot,
+        keys: Authenticator,
+        books: Books,
+        dispatcher: Dispatcher,
+        relay: Relay,
+    ) -> None:
+        """All collaborators are shared by every request of the process."""
+        self._runtime = runtime
+        self._keys = keys
+        self._books = books
+        self._dispatcher = dispatcher
+        self._relay = relay
+
+    async def handle(self, call: InferenceCall) -> Reply:
+        """Return the reply to a call; until then nothing has been sent and errors are raised.
+
+        Raises:
+            DomainError: the request was refused or failed; its record has been written.
+        """
+        now = self._runtime.get()  # one snapshot for the whole call
+        with self._books.open(call) as settlement:
+            caller = await self._keys.authenticate(call.credentials, call.surface)
+            settlement.identify(caller)
+            call.body = await call.read_body(now.settings.integer("gateway.max_body_bytes"))
+            head = call.codec.peek(call.body, now.settings.integer("gateway.max_json_depth"))
+            call.head = head
+            if head.metadata:
+                call.tags = {**head.metadata, **call.tags}
+            if not caller.may_use(head.model):
+                raise ModelNotAllowed(head.model)
+            model = now.catalog.model(head.model)
+            settlement.choose_model(model)
+            settlement.admit()
+            opened = await self._dispatcher.first_content(call, head, model, now, settlement)
+            return self._relay.reply(call, opened, settlement)

@@ -1,0 +1,80 @@
+"""From the provider's reply to the client's bytes, settling the call on the way."""
+
+from collections.abc import AsyncIterator
+
+from application.gateway.call import InferenceCall, Reply
+from application.gateway.dispatch import OpenedReply
+from application.gateway.settlement import Books, Settlement
+from domain.errors import DomainError
+
+
+class Relay:
+    """Hands a reply over to the client in the caller's dialect."""
+
+    def __init__(self, books: Books) -> None:
+        """`books` describes errors that end a running stream."""
+        self._books = books
+
+    def reply(self, call: InferenceCall, opened: OpenedReply, settlement: Settlement) -> Reply:
+        """Return the reply to send; from here on it owns the end of the call."""
+        upstream = opened.reply
+        headers = list(upstream.headers)
+        if opened.rest is None:
+            settlement.note_sent(len(opened.head))
+            # Written before the last byte goes out; nothing that follows can fail any more.
+            settlement.complete(upstream.status)
+            return Reply(
+                status=upstream.status,
+                headers=headers,
+                chunks=_single(opened.head),
+                close=upstream.aclose,
+                content_length=len(opened.head),
+            )
+
+        async def close() -> None:
+            await upstream.aclose()
+            settlement.cut()  # no effect when the stream ended by itself
+
+        return Reply(
+            status=upstream.status,
+            headers=headers,
+            chunks=self._stream(call, opened, opened.rest, settlement),
+            close=close,
+        )
+
+    async def _stream(
+        self,
+        call: InferenceCall,
+        opened: OpenedReply,
+        rest: AsyncIterator[bytes],
+        settlement: Settlement,
+    ) -> AsyncIterator[bytes]:
+        upstream, scanner = opened.reply, opened.reply.scanner
+        try:
+            settlement.note_sent(len(opened.head))
+            yield opened.head
+            async for chunk in rest:
+                part = scanner.feed(chunk)
+                if scanner.summary.content_started:
+                    settlement.note_first_content()
+                if part:
+                    settlement.note_sent(len(part))
+                    yield part
+            tail = scanner.finish()
+            settlement.note_sent(len(tail))
+        except DomainError as error:
+            # Content is out already: the stream ends with the dialect's error event, never as a
+            # well-formed short answer.
+            public = self._books.describe_error(error, call.request_id)
+            event = call.codec.stream_error(public)
+            settlement.note_sent(len(event))
+            settlement.fail(error, status=upstream.status)
+            yield event
+            return
+        settlement.complete(upstream.status)
+        if tail:
+            yield tail
+
+
+async def _single(body: bytes) -> AsyncIterator[bytes]:
+    yield body

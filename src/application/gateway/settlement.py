@@ -1,0 +1,296 @@
+"""The exactly-once close of a call: usage, price and record.
+
+A `Settlement` is owned by the call, not by the generator that streams the reply: a generator that
+was never started runs no `finally`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from application.gateway.call import InferenceCall
+from application.ports.clock import Clock
+from application.ports.dialect import PublicError
+from application.ports.provider import ReplySummary
+from application.ports.records import Journal
+from domain.accounting.estimate import tokens_in_text
+from domain.accounting.pricing import weighted_tokens
+from domain.accounting.usage import TokenUsage, UsageSource
+from domain.errors import LimitExceeded
+from domain.keys.api_key import Caller
+from domain.records.events import Attempt, Outcome, RequestRecord
+from domain.records.outcomes import error_class_of, error_code_of, outcome_of
+from domain.routing.catalog import Model, ProviderSpec, Route
+
+DescribeError = Callable[[BaseException, str], PublicError]
+"""Turns an error and a request id into what the client may see; any exception is accepted."""
+
+CLIENT_CLOSED_REQUEST = 499
+
+
+class Books:
+    """What every settlement writes with."""
+
+    def __init__(
+        self, journal: Journal, clock: Clock, describe_error: DescribeError, instance: str
+    ) -> None:
+        """`instance` names this process in its records."""
+        self.journal = journal
+        self.clock = clock
+        self.describe_error = describe_error
+        self.instance = instance
+
+    def open(self, call: InferenceCall) -> "Settlement":
+        """Start the settlement of a call that has just arrived."""
+        return Settlement(call, self)
+
+
+class Settlement:
+    """Collects what a call did and writes its one record.
+
+    Used as a context manager around the pipeline: an exception closes the call. A normal exit
+    leaves it open for the reply, which must end with `complete`, `fail` or `cut`.
+    """
+
+    def __init__(self, call: InferenceCall, books: Books) -> None:
+        """Nothing is written before `admit` or the close."""
+        self._call = call
+        self._books = books
+        self._closed = False
+        self._caller: Caller | None = None
+        self._model: Model | None = None
+        self._route: Route | None = None
+        self._provider: ProviderSpec | None = None
+        self._attempts: list[Attempt] = []
+        self._dispatched_at: float | None = None
+        self._upstream_ended_at: float | None = None
+        self._first_content_at: float | None = None
+        self._bytes_out = 0
+        self._summary: ReplySummary | None = None
+
+    def __enter__(self) -> Self:
+        """Begin; nothing to do."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the call when the pipeline raised."""
+        if error is not None:
+            self.fail(error)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the record has been written."""
+        return self._closed
+
+    def identify(self, caller: Caller) -> None:
+        """Note who calls."""
+        self._caller = caller
+
+    def choose_model(self, model: Model) -> None:
+        """Note which model was resolved."""
+        self._model = model
+
+    def admit(self) -> None:
+        """Put the admitted request into the journal, before anything goes upstream.
+
+        Raises:
+            ServiceUnavailable: the journal is full.
+        """
+        self._books.journal.open(self._record(outcome=Outcome.ABANDONED, status=0))
+
+    def dispatch_to(self, route: Route, provider: ProviderSpec) -> None:
+        """Note the route that is tried now."""
+        if self._dispatched_at is None:
+            self._dispatched_at = self._books.clock.monotonic()
+        self._route = route
+        self._provider = provider
+
+    def note_attempt(self, attempt: Attempt) -> None:
+        """Add a finished attempt."""
+        self._attempts.append(attempt)
+
+    def note_first_content(self) -> None:
+        """Note the moment at which generated content first arrived."""
+        if self._first_content_at is None:
+            self._first_content_at = self._books.clock.monotonic()
+
+    def note_sent(self, size: int) -> None:
+        """Count bytes handed to the client's connection."""
+        self._bytes_out += size
+
+    def note_summary(self, summary: ReplySummary) -> None:
+        """Keep the live summary of the reply that is being relayed."""
+        self._summary = summary
+
+    def complete(self, status: int) -> None:
+        """Close the call as answered in full."""
+        self._upstream_ended_at = self._books.clock.monotonic()
+        self._close(outcome=Outcome.OK, status=status)
+
+    def fail(self, error: BaseException, *, status: int | None = None) -> None:
+        """Close the call as ended by `error`; `status` is what the client already got, if any."""
+        if isinstance(error, asyncio.CancelledError):
+            self.cut()
+            return
+        if status is None:
+            status = self._books.describe_error(error, self._call.request_id).status
+        self._close(
+            outcome=outcome_of(error),
+            status=status,
+            error_class=error_class_of(error),
+            error_code=error_code_of(error),
+            limit_label=error.label if isinstance(error, LimitExceeded) else "",
+        )
+
+    def cut(self) -> None:
+        """Close the call as cut short: by the client, or by this process shutting down."""
+        if self._call.client_gone:
+            self._close(
+                outcome=Outcome.CLIENT_CANCELLED,
+                status=CLIENT_CLOSED_REQUEST,
+                error_class="client_cancelled",
+                error_code="client_disconnected",
+            )
+        else:
+            self._close(
+                outcome=Outcome.ABANDONED,
+                status=0,
+                error_class="shutdown",
+                error_code="gateway_shutdown",
+            )
+
+    def _close(
+        self,
+        *,
+        outcome: Outcome,
+        status: int,
+        error_class: str = "",
+        error_code: str = "",
+        limit_label: str = "",
+    ) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._books.journal.close(
+            self._record(
+                outcome=outcome,
+                status=status,
+                error_class=error_class,
+                error_code=error_code,
+                limit_label=limit_label,
+            )
+        )
+
+    def _usage(self, outcome: Outcome) -> tuple[TokenUsage, UsageSource]:
+        summary = self._summary
+        if summary is not None and summary.usage is not None:
+            return summary.usage, UsageSource.PROVIDER
+        head = self._call.head
+        if head is None or (summary is None and outcome not in _MAY_HAVE_BEEN_BILLED):
+            return TokenUsage(), UsageSource.NONE
+        if outcome is not Outcome.ABANDONED and self._dispatched_at is None:
+            return TokenUsage(), UsageSource.NONE
+        generated = tokens_in_text(summary.output_characters) if summary is not None else 0
+        prompt = tokens_in_text(len(self._call.body))
+        return TokenUsage(input_uncached=prompt, output=generated), UsageSource.ESTIMATED
+
+    def _record(
+        self,
+        *,
+        outcome: Outcome,
+        status: int,
+        error_class: str = "",
+        error_code: str = "",
+        limit_label: str = "",
+    ) -> RequestRecord:
+        call, caller, model = self._call, self._caller, self._model
+        route, provider, summary = self._route, self._provider, self._summary
+        now = self._books.clock.monotonic()
+        usage, source = self._usage(outcome)
+        cost = model.prices.cost(usage, call.started_at_ms) if model is not None else None
+        weighted = (
+            weighted_tokens(usage, model.input_multiplier, model.output_multiplier)
+            if model is not None
+            else 0
+        )
+        duration_s = now - call.started
+        upstream_s = (
+            (self._upstream_ended_at or now) - self._dispatched_at
+            if self._dispatched_at is not None
+            else 0.0
+        )
+        return RequestRecord(
+            event_id=call.event_id,
+            started_at_ms=call.started_at_ms,
+            request_id=call.request_id,
+            trace_id=call.trace_id,
+            session_id=call.session_id,
+            surface=call.surface,
+            operation=call.operation,
+            dialect_in=call.codec.dialect,
+            dialect_out=call.codec.dialect if route is not None else "",
+            stream=call.head.stream if call.head is not None else False,
+            key_id=caller.key_id if caller is not None else "",
+            key_lineage=caller.lineage_id if caller is not None else "",
+            key_name=caller.key_name if caller is not None else "",
+            user_id=(caller.user_id or "") if caller is not None else "",
+            user_email=(caller.user_email or "") if caller is not None else "",
+            team_ids=caller.team_ids if caller is not None else (),
+            team_names=caller.team_names if caller is not None else (),
+            cost_centre=(caller.cost_centre or "") if caller is not None else "",
+            end_user=(call.head.end_user or "") if call.head is not None else "",
+            client_name=call.client_name,
+            client_version=call.client_version,
+            client_ip=call.client_ip,
+            model_requested=call.head.model if call.head is not None else "",
+            model_served=(summary.model if summary is not None else "")
+            or (route.upstream_model if route is not None else ""),
+            provider=provider.name if provider is not None else "",
+            provider_kind=provider.kind if provider is not None else "",
+            route_id=route.id if route is not None else "",
+            attempts=tuple(self._attempts),
+            status=status,
+            outcome=outcome,
+            error_class=error_class,
+            error_code=error_code,
+            limit_label=limit_label,
+            finish_reason=summary.finish_reason if summary is not None else "",
+            tokens_input_uncached=usage.input_uncached,
+            tokens_cache_read=usage.cache_read,
+            tokens_cache_write_5m=usage.cache_write_5m,
+            tokens_cache_write_1h=usage.cache_write_1h,
+            tokens_audio_in=usage.audio_in,
+            tokens_output=usage.output,
+            tokens_reasoning=usage.reasoning,
+            tokens_audio_out=usage.audio_out,
+            usage_source=source,
+            weighted_tokens=weighted,
+            cost_nano_usd=cost.total_nano_usd if cost is not None else 0,
+            cost_by_kind_nano_usd=cost.by_kind if cost is not None else {},
+            price_id=(cost.price_id or "") if cost is not None else "",
+            price_known=cost is not None,
+            ttft_ms=_milliseconds(self._first_content_at - call.started)
+            if self._first_content_at is not None
+            else None,
+            duration_ms=_milliseconds(duration_s),
+            upstream_ms=_milliseconds(upstream_s),
+            gateway_ms=_milliseconds(duration_s - upstream_s),
+            bytes_in=len(call.body),
+            bytes_out=self._bytes_out,
+            tags=call.tags,
+            instance=self._books.instance,
+        )
+
+
+# Without a word from the provider: these may have cost tokens all the same, so they are estimated.
+_MAY_HAVE_BEEN_BILLED = frozenset({Outcome.CLIENT_CANCELLED, Outcome.ABANDONED, Outcome.TIMEOUT})
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 3)

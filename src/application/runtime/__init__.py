@@ -1,0 +1,1 @@
+"""What every process holds in memory: the configuration snapshot and its background tasks."""
