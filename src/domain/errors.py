@@ -16,6 +16,7 @@ DomainError
 │   └── TokenRequired              console call without the set-up token
 ├── InvalidRequest                 the caller's body or parameters; `param` names the field
 │   ├── BodyTooLarge
+│   ├── BodyTimeout                the body did not arrive in time
 │   └── UnsupportedField
 ├── NotFound
 │   └── ModelNotFound
@@ -182,6 +183,16 @@ class BodyTooLarge(InvalidRequest):
         """`limit` is the largest accepted body in bytes."""
         super().__init__(f"The request body is larger than the limit of {limit} bytes.")
         self.limit = limit
+
+
+class BodyTimeout(InvalidRequest):
+    """The caller was too slow in sending the body."""
+
+    code = "request_timeout"
+
+    def __init__(self) -> None:
+        """Fixed text."""
+        super().__init__("The request body did not arrive in time.")
 
 
 class UnsupportedField(InvalidRequest):

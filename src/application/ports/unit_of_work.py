@@ -1,0 +1,55 @@
+"""Transaction boundary of everything that changes the configuration."""
+
+from abc import abstractmethod
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from application.ports.repositories import (
+    ApiKeys,
+    Models,
+    Providers,
+    StoredSettings,
+    Teams,
+    Users,
+)
+
+
+class Transaction(Protocol):
+    """An open transaction with its repositories."""
+
+    users: Users
+    teams: Teams
+    keys: ApiKeys
+    providers: Providers
+    models: Models
+    settings: StoredSettings
+
+    @abstractmethod
+    async def commit(self) -> None:
+        """Make every change visible at once, then tell the change feed.
+
+        The revisions of the changed sections grow in the same transaction, so whoever sees the new
+        revision sees the change. Nothing may be done with the transaction afterwards.
+
+        Raises:
+            Conflict: a concurrent change won; nothing was changed.
+            ServiceUnavailable: the store did not confirm the commit.
+        """
+        ...
+
+
+class UnitOfWork(Protocol):
+    """Opens transactions."""
+
+    @abstractmethod
+    def begin(self, *, exclusive: bool = False) -> AbstractAsyncContextManager[Transaction]:
+        """Open a transaction; leaving the context without `commit` undoes everything.
+
+        With `exclusive` it waits (a bounded time) for other exclusive transactions, on all
+        replicas, to end.
+
+        Raises:
+            Conflict: another exclusive transaction did not end in time.
+            ServiceUnavailable: the store cannot be reached.
+        """
+        ...

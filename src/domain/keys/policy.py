@@ -1,0 +1,127 @@
+"""What a key may be used for, and the stored key itself."""
+
+from ipaddress import ip_network
+
+from msgspec import Struct
+
+from domain.errors import InvalidRequest
+from domain.identifiers import ApiKeyId, LineageId, TeamId, UserId
+from domain.inference.dialect import Surface
+from domain.keys.api_key import KeyState
+from domain.names import model_name_fault, title_fault
+
+MOST_MODELS = 500
+MOST_NETWORKS = 200
+MOST_TAGS = 50
+LONGEST_TAG = 200
+
+
+class KeyPolicy(Struct, frozen=True, kw_only=True):
+    """The part of a key that is kept through rotations and may be edited.
+
+    Attributes:
+        name: unique among the owner's active keys.
+        models: exact names or globs; None means every model, an empty tuple none.
+        team_ids: teams the key counts for besides those of its owner.
+        expires_at_ms: first instant (Unix milliseconds) at which it no longer works.
+        inactivity_ms: closes the key when it was not used for this long.
+        rotation_period_ms: the key is rotated by itself when it gets this old.
+        ip_allow: networks in CIDR form; None means from anywhere.
+    """
+
+    name: str
+    surfaces: frozenset[Surface]
+    models: tuple[str, ...] | None = None
+    team_ids: frozenset[TeamId] = frozenset()
+    expires_at_ms: int | None = None
+    inactivity_ms: int | None = None
+    rotation_period_ms: int | None = None
+    ip_allow: tuple[str, ...] | None = None
+    cost_centre: str | None = None
+    tags: dict[str, str] = {}
+
+    def faults(self) -> list[str]:
+        """Return what is wrong, one line per fault starting with the field; empty when fine."""
+        faults: list[str] = []
+        if fault := title_fault(self.name):
+            faults.append(f"name {fault}")
+        if not self.surfaces:
+            faults.append("surfaces must name at least one of " + ", ".join(Surface))
+        if Surface.CONSOLE in self.surfaces and self.expires_at_ms is None:
+            faults.append("expires_at is required for a key that opens the console")
+        faults.extend(_model_faults(self.models))
+        faults.extend(_network_faults(self.ip_allow))
+        faults.extend(_tag_faults(self.tags))
+        if self.cost_centre is not None and (fault := title_fault(self.cost_centre)):
+            faults.append(f"cost_centre {fault}")
+        return faults
+
+    def checked(self) -> "KeyPolicy":
+        """Return self. Raises `InvalidRequest` naming every fault."""
+        if faults := self.faults():
+            raise InvalidRequest("; ".join(faults), param=faults[0].split(" ", 1)[0])
+        return self
+
+
+def _model_faults(models: tuple[str, ...] | None) -> list[str]:
+    if models is None:
+        return []
+    faults = [
+        f"models: '{pattern[:40]}' {fault}"
+        for pattern in models
+        if (fault := model_name_fault(pattern))
+    ]
+    if len(models) > MOST_MODELS:
+        faults.append(f"models: at most {MOST_MODELS} entries")
+    return faults
+
+
+def _network_faults(networks: tuple[str, ...] | None) -> list[str]:
+    if networks is None:
+        return []
+    faults: list[str] = []
+    for network in networks:
+        try:
+            ip_network(network)
+        except ValueError:
+            faults.append(f"ip_allow: '{network[:60]}' is not a network such as 10.0.0.0/8")
+    if not networks:
+        faults.append("ip_allow must name at least one network, or be left out")
+    if len(networks) > MOST_NETWORKS:
+        faults.append(f"ip_allow: at most {MOST_NETWORKS} entries")
+    return faults
+
+
+def _tag_faults(tags: dict[str, str]) -> list[str]:
+    faults = [
+        f"tags: '{name[:40]}' must be short printable text"
+        for name, value in tags.items()
+        if title_fault(name) or len(value) > LONGEST_TAG or not value.isprintable()
+    ]
+    if len(tags) > MOST_TAGS:
+        faults.append(f"tags: at most {MOST_TAGS} entries")
+    return faults
+
+
+class ApiKey(Struct, frozen=True, kw_only=True):
+    """A stored key: one secret in a lineage of rotations.
+
+    Attributes:
+        lineage_id: the id of the first key of the line; limits and history hang on it.
+        parent_id: the key this one replaced.
+        secret_hash: SHA-256 of the whole plaintext key.
+        prefix: its first characters, for people to recognise it by.
+        grace_ends_at_ms: set exactly when the state is `rotated`.
+    """
+
+    id: ApiKeyId
+    lineage_id: LineageId
+    parent_id: ApiKeyId | None = None
+    owner_id: UserId
+    policy: KeyPolicy
+    secret_hash: bytes
+    prefix: str
+    state: KeyState = KeyState.ACTIVE
+    created_at_ms: int
+    grace_ends_at_ms: int | None = None
+    last_used_at_ms: int | None = None
