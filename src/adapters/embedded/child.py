@@ -20,7 +20,6 @@ from msgspec import Struct
 from adapters.embedded import launch
 from adapters.embedded.errors import EmbeddedStoreError
 
-_LAUNCHER = launch.__file__
 _LOG_LIMIT_BYTES = 8 * 1024 * 1024
 _POLL_SECONDS = 0.02
 
@@ -31,6 +30,35 @@ class RunAs(Struct, frozen=True, kw_only=True):
     uid: int
     gid: int
     capabilities: tuple[int, ...]
+
+
+def launcher_arguments(
+    command: Sequence[str], *, death_signal: signal.Signals, run_as: RunAs | None
+) -> list[str]:
+    """Return the command line that runs `command` as `run_as`, ended when this thread ends."""
+    identity = (
+        []
+        if run_as is None
+        else [
+            f"--uid={run_as.uid}",
+            f"--gid={run_as.gid}",
+            *(f"--capability={number}" for number in run_as.capabilities),
+        ]
+    )
+    return [
+        *(sys.executable, "-I", "-S", launch.__file__),
+        *(f"--parent={os.getpid()}", f"--death-signal={int(death_signal)}"),
+        *(*identity, "--", *command),
+    ]
+
+
+def effective_capabilities() -> int:
+    """Return the bit mask of this process's effective capabilities; 0 where there are none."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("CapEff:"):
+                return int(line.split()[1], 16)
+    return 0
 
 
 def child_environment() -> dict[str, str]:
@@ -172,11 +200,7 @@ class StoreChild:
         """
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("an embedded store must be started by the main thread")
-        arguments = [
-            sys.executable, "-I", "-S", _LAUNCHER,
-            "--parent", str(os.getpid()), "--death-signal", str(int(self._death_signal)),
-            *_identity_arguments(run_as), "--", *command,
-        ]  # fmt: skip
+        arguments = launcher_arguments(command, death_signal=self._death_signal, run_as=run_as)
         try:
             rotate_log(self._log_file)
             with self._log_file.open("ab") as log:
@@ -247,12 +271,3 @@ class StoreChild:
             self._process.kill()
             self._process.wait()
             self._process = None
-
-
-def _identity_arguments(run_as: RunAs | None) -> list[str]:
-    if run_as is None:
-        return []
-    return [
-        "--uid", str(run_as.uid), "--gid", str(run_as.gid),
-        *(f"--capability={number}" for number in run_as.capabilities),
-    ]  # fmt: skip

@@ -9,6 +9,7 @@ set last; and a parent that died before that moment sends no signal, so it is lo
 """
 
 import argparse
+import contextlib
 import ctypes
 import os
 import signal
@@ -52,7 +53,8 @@ def change_user(libc: ctypes.CDLL, uid: int, gid: int, capabilities: list[int]) 
         OSError: the kernel refused, e.g. in a container without CAP_SETUID.
     """
     if capabilities:
-        _prctl(libc, PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
+        with contextlib.suppress(OSError):  # needs CAP_SETPCAP; only closed homes need the bit
+            _prctl(libc, PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
         _prctl(libc, PR_SET_KEEPCAPS, 1)
     os.setgroups([])
     os.setresgid(gid, gid, gid)

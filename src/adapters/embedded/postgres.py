@@ -7,13 +7,19 @@ import pwd
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from adapters.embedded import launch
-from adapters.embedded.child import RunAs, StoreChild, child_environment, private_directory
+from adapters.embedded.child import (
+    RunAs,
+    StoreChild,
+    child_environment,
+    effective_capabilities,
+    launcher_arguments,
+    private_directory,
+)
 from adapters.embedded.errors import EmbeddedStoreError
 
 _READY_TIMEOUT_SECONDS = 300.0  # crash recovery replays the log first
@@ -117,16 +123,13 @@ class EmbeddedPostgres:
             owner = self._cluster.stat()
             if owner.st_uid != 0:
                 uid, gid = owner.st_uid, owner.st_gid
-        capabilities = [launch.CAP_DAC_READ_SEARCH]
-        if not (binaries / "postgres").stat().st_mode & 0o001:
-            capabilities.append(launch.CAP_DAC_OVERRIDE)  # installed under umask 077
-        return RunAs(uid=uid, gid=gid, capabilities=tuple(capabilities))
+        return RunAs(uid=uid, gid=gid, capabilities=_reading_capabilities(binaries / "postgres"))
 
     def _prepare_socket_directory(self, run_as: RunAs | None) -> None:
         """Make it private to the server; its closed parent keeps out others of the same user."""
         private_directory(self._socket_dir)
         if run_as is not None:
-            os.chown(self._socket_dir, run_as.uid, run_as.gid)
+            _give(self._socket_dir, run_as)
 
     def _ensure_cluster(self, binaries: Path, run_as: RunAs | None) -> None:
         """Build a cluster beside its place and move it there whole, so a kill leaves no half."""
@@ -141,7 +144,7 @@ class EmbeddedPostgres:
         shutil.rmtree(making, ignore_errors=True)
         private_directory(making)
         if run_as is not None:
-            os.chown(making, run_as.uid, run_as.gid)
+            _give(making, run_as)
         self._run_tool(
             [
                 str(binaries / "initdb"), "-D", str(making), "-U", _ROLE,
@@ -162,14 +165,7 @@ class EmbeddedPostgres:
         making.rename(self._cluster)
 
     def _run_tool(self, command: Sequence[str], run_as: RunAs | None, *, stdin: str = "") -> None:
-        identity = [] if run_as is None else [
-            "--uid", str(run_as.uid), "--gid", str(run_as.gid),
-            *(f"--capability={number}" for number in run_as.capabilities),
-        ]  # fmt: skip
-        arguments = [
-            sys.executable, "-I", "-S", launch.__file__, "--parent", str(os.getpid()),
-            "--death-signal", str(int(signal.SIGKILL)), *identity, "--", *command,
-        ]  # fmt: skip
+        arguments = launcher_arguments(command, death_signal=signal.SIGKILL, run_as=run_as)
         name = Path(command[0]).name
         try:
             done = subprocess.run(  # noqa: S603 - our own arguments, no shell
@@ -219,6 +215,29 @@ class EmbeddedPostgres:
         pid_file.unlink(missing_ok=True)
         for leftover in self._socket_dir.glob(".s.PGSQL.*"):
             leftover.unlink(missing_ok=True)
+
+
+def _give(path: Path, run_as: RunAs) -> None:
+    try:
+        os.chown(path, run_as.uid, run_as.gid)
+    except OSError as error:
+        raise EmbeddedStoreError(
+            f"PostgreSQL refuses to run as root and this root cannot give files away: {error}",
+            "start ThinkWatch as another user, or set DATABASE_URL",
+        ) from error
+
+
+def _reading_capabilities(binary: Path) -> tuple[int, ...]:
+    """Return what another user needs of root's rights to read `binary` and walk to its cluster.
+
+    Reading and searching is enough, unless the wheel was installed under umask 077 (nobody else
+    may execute it) or a container engine has taken that capability away, as Docker does.
+    """
+    held = effective_capabilities()
+    wanted = [launch.CAP_DAC_READ_SEARCH, launch.CAP_DAC_OVERRIDE]
+    if not binary.stat().st_mode & 0o001:
+        wanted.reverse()
+    return tuple([number for number in wanted if held >> number & 1][:1])
 
 
 def _telling_line(output: str) -> str:

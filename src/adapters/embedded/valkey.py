@@ -20,7 +20,7 @@ class EmbeddedValkey:
     """
 
     def __init__(self, data_dir: Path, run_dir: Path) -> None:
-        """`data_dir` holds the append-only file and `../logs`-style logs; nothing starts yet."""
+        """`data_dir` holds the append-only file, `logs` beside it the log; nothing starts yet."""
         self._data_dir = data_dir
         self._socket = run_dir / "valkey.sock"
         self._run_dir = run_dir
