@@ -4,12 +4,20 @@ import clickhouse_connect
 import pytest
 from redis.asyncio import Redis
 
+from adapters.sql.migrations import state
 from tests.support.stores import ClickHouseDatabase, PostgresServer, connect_postgres
 
 
 @pytest.mark.parametrize("round_", [1, 2])
 async def test_postgres_is_empty_at_the_start(empty_postgres_url: str, round_: int) -> None:
     async with connect_postgres(empty_postgres_url) as connection:
+        await connection.execute("CREATE TABLE left_behind (id int)")
+
+
+@pytest.mark.parametrize("round_", [1, 2])
+async def test_postgres_has_the_current_schema(postgres_url: str, round_: int) -> None:
+    assert (await state(postgres_url)).is_current
+    async with connect_postgres(postgres_url) as connection:
         await connection.execute("CREATE TABLE left_behind (id int)")
 
 

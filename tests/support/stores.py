@@ -19,6 +19,7 @@ import clickhouse_connect
 
 from adapters.embedded.postgres import EmbeddedPostgres
 from adapters.embedded.valkey import EmbeddedValkey
+from adapters.sql.migrations import upgrade
 
 TEMPLATE = "thinkwatch_template"
 CONNECT_TIMEOUT_S = 20.0
@@ -61,10 +62,8 @@ class PostgresServer:
     async def create(self, *, migrated: bool = True) -> str:
         """Create a database of its own, with the current schema or empty; return its URL."""
         if migrated and not self._has_template:
-            from adapters.sql.migrations import upgrade  # noqa: PLC0415
-
             await self._execute(f"CREATE DATABASE {TEMPLATE}")
-            await asyncio.to_thread(upgrade, with_database(self.url, TEMPLATE))
+            await upgrade(with_database(self.url, TEMPLATE))
             self._has_template = True
         name = f"test_{next(self._numbers)}"
         template = TEMPLATE if migrated else "template1"
