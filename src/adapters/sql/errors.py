@@ -1,0 +1,82 @@
+"""Errors of SQLAlchemy and asyncpg in the words of the domain."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from asyncpg.exceptions import ConnectionDoesNotExistError
+from asyncpg.exceptions import InterfaceError as DriverInterfaceError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from domain.errors import Conflict, DomainError, ServiceUnavailable
+
+DEFAULT_TIMEOUT = 15.0
+
+# What a violated constraint means to the person who caused it.
+_CONSTRAINTS = {
+    "uq_users_email": "A user with this e-mail address exists already.",
+    "uq_teams_name": "A team with this name exists already.",
+    "uq_api_keys_hash": "This key secret was used before; a secret is never used twice.",
+    "uq_api_keys_parent_id": "The key was rotated by somebody else at the same time.",
+    "uq_api_keys_active_lineage": "The key was rotated by somebody else at the same time.",
+    "uq_api_keys_active_name": "The owner already has an active key with this name.",
+    "uq_providers_name": "A provider with this name exists already.",
+    "uq_models_name": "A model with this name exists already.",
+    "uq_routes_target": "The model already has a route to this provider and upstream model.",
+    "uq_prices_effective_from": "The model already has a price with the same effective date.",
+    "fk_routes_provider_id": "The provider is still used by a route.",
+}
+_CONCURRENT = {"40001", "40P01", "55P03"}  # serialisation failure, deadlock, lock not available
+_SCHEMA_MISSING = {"42P01", "42703"}  # undefined table, undefined column
+_INTERRUPTED = {"57014", "25P03"}  # statement timeout, idle in transaction
+
+
+@asynccontextmanager
+async def database_errors(timeout: float = DEFAULT_TIMEOUT) -> AsyncGenerator[None]:  # noqa: ASYNC109
+    """Bound a piece of database work and translate what goes wrong in it.
+
+    Raises:
+        Conflict: a constraint was violated or a concurrent transaction won.
+        ServiceUnavailable: no connection, no pool slot, or no answer within `timeout` seconds.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            yield
+    except IntegrityError as error:
+        raise _violation(error) from error
+    except DBAPIError as error:
+        raise _translated(error) from error
+    except (PoolTimeout, TimeoutError) as error:
+        raise ServiceUnavailable("The database did not answer in time.") from error
+    except (OSError, DriverInterfaceError, ConnectionDoesNotExistError) as error:
+        raise ServiceUnavailable("The database cannot be reached.") from error
+
+
+def _violation(error: IntegrityError) -> DomainError:
+    constraint = getattr(_cause(error), "constraint_name", None)
+    return Conflict(
+        _CONSTRAINTS.get(constraint or "", "The change contradicts what is stored already.")
+    )
+
+
+def _translated(error: DBAPIError) -> DomainError | DBAPIError:
+    state = str(getattr(_cause(error), "sqlstate", None) or "")
+    if state in _CONCURRENT:
+        return Conflict("Another change is in progress; try again.")
+    if state in _SCHEMA_MISSING:
+        return ServiceUnavailable(
+            "The database schema is missing or old; run 'thinkwatch migrate'."
+        )
+    # Class 08: connection, 53: resources, 57P: shut down, 28/3D: refused log-in, missing database.
+    unreachable = state[:2] in {"08", "53", "28", "3D"} or state.startswith("57P")
+    if unreachable or error.connection_invalidated or state in _INTERRUPTED:
+        return ServiceUnavailable("The database cannot be reached.")
+    if isinstance(error, OperationalError | InterfaceError):
+        return ServiceUnavailable("The database cannot be reached.")
+    return error
+
+
+def _cause(error: DBAPIError) -> BaseException | None:
+    """Return asyncpg's own exception below SQLAlchemy's and the dialect's wrapping."""
+    return error.orig.__cause__ if error.orig is not None else None

@@ -1,0 +1,23 @@
+"""The rows. Importing this package registers every table with the metadata."""
+
+from adapters.sql.tables.catalog import ModelRow, PriceRow, ProviderRow, RouteRow
+from adapters.sql.tables.keys import ApiKeyRow, ApiKeyTeamRow
+from adapters.sql.tables.limits import BudgetCapRow, LimitRuleRow
+from adapters.sql.tables.people import TeamMemberRow, TeamRow, UserRow
+from adapters.sql.tables.settings import ConfigRevisionRow, SettingRow
+
+__all__ = [
+    "ApiKeyRow",
+    "ApiKeyTeamRow",
+    "BudgetCapRow",
+    "ConfigRevisionRow",
+    "LimitRuleRow",
+    "ModelRow",
+    "PriceRow",
+    "ProviderRow",
+    "RouteRow",
+    "SettingRow",
+    "TeamMemberRow",
+    "TeamRow",
+    "UserRow",
+]
