@@ -1,0 +1,1 @@
+"""The machine this runs on: time, randomness, identifiers."""
