@@ -46,7 +46,7 @@ lint: .venv/.dev ## Format, lint, and the import contracts
 	@echo "==> format, lint, import contracts"
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
-	@.venv/bin/lint-imports
+	@.venv/bin/lint-imports --no-cache --no-logo
 
 .PHONY: format
 format: .venv/.dev ## Rewrite the code as the linters want it
