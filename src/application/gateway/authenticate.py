@@ -9,6 +9,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from application.ports.clock import Clock
 from application.ports.directory import KeyDirectory
 from domain.errors import (
@@ -51,16 +53,19 @@ class Authenticator:
         self._lookup_slots = asyncio.Semaphore(MAX_LOOKUPS)
         self._last_used_ms: dict[str, int] = {}
 
-    async def authenticate(self, credentials: Sequence[str], surface: Surface) -> Caller:
+    async def authenticate(
+        self, credentials: Sequence[str], surface: Surface, client_ip: str
+    ) -> Caller:
         """Return the caller behind the credentials of one request.
 
         Args:
             credentials: the values of all credential headers that were sent.
             surface: the surface the request came in by.
+            client_ip: the caller's address as the edge resolved it.
 
         Raises:
             CredentialMissing, CredentialConflict, CredentialInvalid, KeyRevoked, KeyExpired,
-            OwnerInactive, SurfaceNotAllowed, ServiceUnavailable
+            OwnerInactive, SurfaceNotAllowed, AddressNotAllowed, ServiceUnavailable
         """
         if not credentials:
             raise CredentialMissing
@@ -69,11 +74,15 @@ class Authenticator:
             raise CredentialConflict
         if not is_well_formed(key):
             raise CredentialInvalid
-        caller = await self._find(key_hash(key))
+        digest = key_hash(key)
+        now_ms = self._clock.now_ms()
+        caller = await self._find(digest)
+        if caller is not None and caller.inactivity_ms is not None:
+            caller = await self._with_recent_use(digest, caller, now_ms)
         if caller is None:
             raise CredentialInvalid
-        now_ms = self._clock.now_ms()
         caller.check(surface, now_ms)
+        caller.check_address(client_ip)
         self._last_used_ms[caller.key_id] = now_ms
         return caller
 
@@ -116,6 +125,16 @@ class Authenticator:
             if entry is not None and entry.caller is not None and self._tolerable(entry):
                 return entry.caller
             raise
+
+    async def _with_recent_use(self, digest: bytes, caller: Caller, now_ms: int) -> Caller | None:
+        """Read a key again that looks abandoned: the copy held here does not see its uses."""
+        if not caller.is_inactive(now_ms):
+            return caller
+        if (used_ms := self._last_used_ms.get(caller.key_id)) is not None:
+            caller = structs.replace(caller, last_used_at_ms=used_ms)
+            if not caller.is_inactive(now_ms):
+                return caller
+        return (await self._look_up(digest)).caller
 
     def _tolerable(self, entry: _Entry) -> bool:
         if entry.generation != self._generation:

@@ -1,6 +1,6 @@
 """One inference request on its way through the gateway."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from application.ports.dialect import DialectCodec
@@ -58,7 +58,7 @@ class Reply:
         *,
         status: int,
         headers: list[tuple[bytes, bytes]],
-        chunks: AsyncIterator[bytes],
+        chunks: AsyncGenerator[bytes],
         close: Callable[[], Awaitable[None]],
         content_length: int | None = None,
     ) -> None:
@@ -69,7 +69,7 @@ class Reply:
         self._chunks = chunks
         self._close = close
 
-    def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncGenerator[bytes]:
         """Yield the body's parts as they become available."""
         return self._chunks
 

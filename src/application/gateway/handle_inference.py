@@ -35,7 +35,7 @@ class HandleInference:
         """
         now = self._runtime.get()  # one snapshot for the whole call
         with self._books.open(call) as settlement:
-            caller = await self._keys.authenticate(call.credentials, call.surface)
+            caller = await self._keys.authenticate(call.credentials, call.surface, call.client_ip)
             settlement.identify(caller)
             call.body = await call.read_body(now.settings.integer("gateway.max_body_bytes"))
             head = call.codec.peek(call.body, now.settings.integer("gateway.max_json_depth"))

@@ -18,9 +18,9 @@ class ListModels:
         self._runtime = runtime
         self._keys = keys
 
-    async def all(self, credentials: Sequence[str]) -> list[Model]:
+    async def all(self, credentials: Sequence[str], client_ip: str) -> list[Model]:
         """Return the usable models by name. Raises like `Authenticator.authenticate`."""
-        caller = await self._keys.authenticate(credentials, Surface.AI_GATEWAY)
+        caller = await self._keys.authenticate(credentials, Surface.AI_GATEWAY, client_ip)
         catalog = self._runtime.get().catalog
         return sorted(
             (
@@ -31,13 +31,13 @@ class ListModels:
             key=lambda model: model.name,
         )
 
-    async def one(self, credentials: Sequence[str], name: str) -> Model:
+    async def one(self, credentials: Sequence[str], client_ip: str, name: str) -> Model:
         """Return one usable model.
 
         Raises:
             ModelNotFound: there is none of that name, or this caller may not use it.
         """
-        for model in await self.all(credentials):
+        for model in await self.all(credentials, client_ip):
             if model.name == name:
                 return model
         raise ModelNotFound(name)

@@ -1,6 +1,6 @@
 """From the provider's reply to the client's bytes, settling the call on the way."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from application.gateway.call import InferenceCall, Reply
 from application.gateway.dispatch import OpenedReply
@@ -48,7 +48,7 @@ class Relay:
         opened: OpenedReply,
         rest: AsyncIterator[bytes],
         settlement: Settlement,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes]:
         upstream, scanner = opened.reply, opened.reply.scanner
         try:
             settlement.note_sent(len(opened.head))
@@ -76,5 +76,5 @@ class Relay:
             yield tail
 
 
-async def _single(body: bytes) -> AsyncIterator[bytes]:
+async def _single(body: bytes) -> AsyncGenerator[bytes]:
     yield body

@@ -1,0 +1,1 @@
+"""Port 3001: the internal console."""

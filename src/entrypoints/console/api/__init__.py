@@ -1,0 +1,1 @@
+"""REST API of the console: one module per resource, no logic."""

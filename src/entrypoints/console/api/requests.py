@@ -1,0 +1,1 @@
+"""`GET /api/requests`: the request records."""

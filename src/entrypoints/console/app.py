@@ -1,0 +1,70 @@
+"""The Litestar app of port 3001."""
+
+import msgspec
+from litestar import Litestar
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ASGIApp, Scope
+
+from entrypoints.asgi import REQUEST_ID, RequestScope
+from entrypoints.console.api.health import console_health_route
+from entrypoints.console.api.requests import request_routes
+from entrypoints.console.headers import CONSOLE_HEADERS
+from entrypoints.console.problems import MEDIA_TYPE, Problem, problem_response
+from entrypoints.console.security import token_guard
+from entrypoints.console.services import Console
+from entrypoints.health import health_routes
+from entrypoints.version import VERSION
+
+
+def create_console_app(console: Console) -> ASGIApp:
+    """Return the ASGI app that serves the console's REST API."""
+    return RequestScope(
+        create_console_api(console),
+        new_id=console.ids.new_id,
+        on_crash=_crash,
+        headers=CONSOLE_HEADERS,
+    )
+
+
+def create_console_api(console: Console) -> Litestar:
+    """Return the bare Litestar app: the source of the OpenAPI document."""
+    return Litestar(
+        route_handlers=[
+            *request_routes(console.request_records),
+            console_health_route(console.health),
+            *health_routes(console.health),
+        ],
+        guards=[token_guard(console.token)],
+        exception_handlers={Exception: problem_response},
+        openapi_config=OpenAPIConfig(
+            title="ThinkWatch console",
+            version=VERSION,
+            path="/",
+            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            components=Components(
+                security_schemes={
+                    "token": SecurityScheme(
+                        type="http",
+                        scheme="bearer",
+                        description="The set-up token of the installation.",
+                    )
+                }
+            ),
+            security=[{"token": []}],
+            use_handler_docstrings=True,
+        ),
+        logging_config=None,
+    )
+
+
+def _crash(scope: Scope) -> tuple[bytes, bytes]:
+    problem = Problem(
+        type="urn:thinkwatch:problem:internal_error",
+        title="Internal error",
+        status=500,
+        detail="The request failed.",
+        request_id=scope["state"][REQUEST_ID],
+    )
+    return MEDIA_TYPE.encode("ascii"), msgspec.json.encode(problem)

@@ -1,0 +1,112 @@
+"""Errors of the console API as RFC 9457 `application/problem+json`."""
+
+import msgspec
+import structlog
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.response import Response
+
+from domain.errors import (
+    AuthenticationFailed,
+    Conflict,
+    DomainError,
+    InvalidRequest,
+    NotFound,
+    ServiceUnavailable,
+    TokenRequired,
+    ValidationFailed,
+)
+from entrypoints.asgi import REQUEST_ID, AnyRequest
+
+MEDIA_TYPE = "application/problem+json"
+_TITLES = {
+    400: "Bad request",
+    401: "Authentication required",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    413: "Request too large",
+    500: "Internal error",
+    503: "Service unavailable",
+}
+_STATUSES: tuple[tuple[type[DomainError], int], ...] = (
+    (TokenRequired, 401),
+    (AuthenticationFailed, 401),
+    (InvalidRequest, 400),
+    (NotFound, 404),
+    (Conflict, 409),
+    (ServiceUnavailable, 503),
+)
+
+log = structlog.get_logger(__name__)
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """One fault of the request: where and what."""
+
+    field: str
+    message: str
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """RFC 9457 problem details with the request id and the single faults."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[FieldError] = []
+
+
+def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]:
+    """Return the problem document for any error; unknown ones are logged and stay internal."""
+    request_id: str = request.scope["state"][REQUEST_ID]
+    status, code, detail, errors = 500, "internal_error", "The request failed.", []
+    headers: dict[str, str] = {}
+    if isinstance(error, DomainError):
+        status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 403)
+        code, detail, errors = error.code, error.message, _field_errors(error)
+        if status == 401:
+            headers["WWW-Authenticate"] = 'Bearer realm="thinkwatch console"'
+    elif isinstance(error, ValidationException):
+        status, code, detail = 400, "invalid_request", error.detail
+        errors = _validation_errors(error.extra)
+    elif isinstance(error, HTTPException):
+        status, code, detail = error.status_code, "http_error", error.detail
+        headers = dict(error.headers or {})
+    elif isinstance(error, UnicodeDecodeError | RecursionError):
+        # Escape from the framework's body parsing: the caller's fault, not ours.
+        status, code, detail = 400, "invalid_request", "The request body is not valid JSON."
+    else:
+        log.error("request_crashed", request_id=request_id, exc_info=error)
+    return Response(
+        Problem(
+            type=f"urn:thinkwatch:problem:{code}",
+            title=_TITLES.get(status, "Error"),
+            status=status,
+            detail=detail,
+            request_id=request_id,
+            errors=errors,
+        ),
+        status_code=status,
+        media_type=MEDIA_TYPE,
+        headers=headers,
+    )
+
+
+def _field_errors(error: DomainError) -> list[FieldError]:
+    if isinstance(error, ValidationFailed):
+        return [FieldError("", fault) for fault in error.faults]
+    if isinstance(error, InvalidRequest) and error.param:
+        return [FieldError(error.param, error.message)]
+    return []
+
+
+def _validation_errors(extra: object) -> list[FieldError]:
+    """Read Litestar's `extra`: a list of `{"key": …, "message": …}`."""
+    try:
+        faults = msgspec.convert(extra, list[dict[str, str]], strict=False)
+    except msgspec.ValidationError:
+        return []
+    return [FieldError(fault.get("key", ""), fault.get("message", "")) for fault in faults]

@@ -1,0 +1,335 @@
+"""Composition root: the only module that builds adapters.
+
+Each process opens the services of its roles on the stores it was given; everything that was opened
+is closed in reverse order when the context ends.
+"""
+
+import contextlib
+from collections.abc import AsyncGenerator
+from ipaddress import ip_network
+from pathlib import Path
+
+import structlog
+from adapters.bus.redis_streams import RedisStreams
+from adapters.clickhouse.client import ClickHouse
+from adapters.clickhouse.migrations import migrate as migrate_clickhouse
+from adapters.clickhouse.request_log import ClickHouseRequestLog
+from adapters.clickhouse.writer import ClickHouseRequests
+from adapters.providers.factory import ProvidersByKind
+from adapters.redis.change_feed import RedisChangeFeed
+from adapters.redis.connection import connect
+from adapters.redis.connection import ping as ping_redis
+from adapters.sql.configuration import SqlConfigurationSource
+from adapters.sql.key_directory import SqlKeyDirectory
+from adapters.sql.migrations import scripts_directory
+from adapters.sql.unit_of_work import SqlUnitOfWork
+from adapters.upstream.httpx_transport import HttpxTransport
+from application.console.administrators import ManageAdministrators
+from application.console.configuration.apply import ApplyConfiguration
+from application.console.configuration.export import ExportConfiguration
+from application.console.keys import ManageKeys
+from application.console.request_records import RequestRecords
+from msgspec import Struct
+
+from adapters.crypto.cipher import AesGcmCipher
+from adapters.identity.passwords import Argon2Passwords
+from adapters.journal.adoption import FileDeadJournals
+from adapters.journal.journal import FileJournal
+from adapters.sql.engine import create_engine
+from adapters.sql.engine import ping as ping_sql
+from adapters.system.clock import SystemClock
+from adapters.system.identifiers import UuidGenerator
+from adapters.system.randomness import SystemRandomness
+from adapters.upstream.http11 import Http11Transport
+from adapters.upstream.options import TransportOptions
+from adapters.wire.openai_chat import OpenAIChatCodec
+from application.gateway.authenticate import Authenticator
+from application.gateway.dispatch import Dispatcher
+from application.gateway.handle_inference import HandleInference
+from application.gateway.list_models import ListModels
+from application.gateway.relay import Relay
+from application.gateway.settlement import Books
+from application.jobs.adopt_journals import AdoptJournals
+from application.jobs.flush_key_use import FlushKeyUse
+from application.jobs.ship_records import ShipRecords
+from application.jobs.store_records import StoreRecords
+from application.ports.upstream import UpstreamTransport
+from application.runtime.provider_pool import ProviderPool
+from application.runtime.refresh import SnapshotRefresher
+from application.runtime.snapshot import CurrentSnapshot
+from application.runtime.supervisor import TaskSupervisor
+from domain.routing.address_policy import AddressPolicy
+from domain.routing.catalog import ProviderSpec
+from domain.secret import Secret
+from entrypoints.client_address import Networks
+from entrypoints.config import BootConfig
+from entrypoints.console.services import Console
+from entrypoints.gateway.errors import describe_error
+from entrypoints.gateway.services import Gateway
+from entrypoints.health import HealthChecks
+from entrypoints.roles import Role, StoreUrls
+
+DRAIN_SECONDS = 5.0
+HOT_REDIS_TIMEOUT_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class Administration(Struct, frozen=True, kw_only=True):
+    """Use cases of the commands that work on the stores directly."""
+
+    keys: ManageKeys
+    administrators: ManageAdministrators
+    apply: ApplyConfiguration
+    export: ExportConfiguration
+
+
+class Container(Struct, frozen=True, kw_only=True):
+    """The services of one process; None for roles it does not have."""
+
+    gateway: Gateway | None = None
+    console: Console | None = None
+
+    def begin_drain(self) -> None:
+        """Turn readiness red: no new traffic, running requests go on."""
+        for app in (self.gateway, self.console):
+            if app is not None:
+                app.health.draining = True
+
+
+@contextlib.asynccontextmanager
+async def open_container(
+    config: BootConfig, stores: StoreUrls, roles: frozenset[Role], setup_token: Secret
+) -> AsyncGenerator[Container]:
+    """Open the services of `roles`; background tasks run until the context ends.
+
+    Leaving the context drains: records are shipped, key uses written, connections closed, each step
+    bounded in time.
+
+    Raises:
+        DomainError: a store cannot be used; the message says which.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        process = await _Process.open(config, stores, stack, roles)
+        gateway = await _open_gateway(process) if Role.GATEWAY in roles else None
+        console = None
+        if Role.CONSOLE in roles or Role.WORKER in roles:
+            clickhouse = await _open_clickhouse(process)
+            if Role.WORKER in roles:
+                _run_worker(process, clickhouse)
+            if Role.CONSOLE in roles:
+                console = _open_console(process, clickhouse, setup_token)
+        yield Container(gateway=gateway, console=console)
+
+
+@contextlib.asynccontextmanager
+async def open_administration(
+    config: BootConfig, stores: StoreUrls
+) -> AsyncGenerator[Administration]:
+    """Open what commands such as `apply` and `keys` need."""
+    async with contextlib.AsyncExitStack() as stack:
+        process = await _Process.open(config, stores, stack, frozenset())
+        clock, ids, randomness = process.clock, process.ids, process.randomness
+        uow = SqlUnitOfWork(process.engine, process.feed)
+        yield Administration(
+            keys=ManageKeys(uow, clock, ids, randomness),
+            administrators=ManageAdministrators(uow, Argon2Passwords(), clock, ids, randomness),
+            apply=ApplyConfiguration(uow, process.cipher, clock, ids, randomness),
+            export=ExportConfiguration(uow),
+        )
+
+
+class _Process:
+    """What the roles of one process share."""
+
+    def __init__(
+        self,
+        config: BootConfig,
+        stores: StoreUrls,
+        stack: contextlib.AsyncExitStack,
+        roles: frozenset[Role],
+    ) -> None:
+        self.config = config
+        self.stack = stack
+        self.clock = SystemClock()
+        self.ids = UuidGenerator()
+        self.randomness = SystemRandomness()
+        self.instance = "-".join([*sorted(roles), self.ids.new_id()])
+        self.tasks = TaskSupervisor()
+        self.engine = create_engine(stores.database_url)
+        self.redis = connect(stores.redis_url, operation_timeout=HOT_REDIS_TIMEOUT_S)
+        self.feed = RedisChangeFeed(self.redis, self.randomness)
+        self.cipher = AesGcmCipher(config.key_ring(), self.randomness)
+        self.address_policy = AddressPolicy.allowing(_allowed_networks(config))
+        self.trusted_proxies: Networks = [ip_network(cidr) for cidr in config.trusted_proxies]
+
+    @classmethod
+    async def open(
+        cls,
+        config: BootConfig,
+        stores: StoreUrls,
+        stack: contextlib.AsyncExitStack,
+        roles: frozenset[Role],
+    ) -> "_Process":
+        process = cls(config, stores, stack, roles)
+        stack.push_async_callback(process.engine.dispose)
+        stack.push_async_callback(process.redis.aclose)
+        stack.push_async_callback(process.tasks.cancel_all, DRAIN_SECONDS)
+        return process
+
+    def bus(self) -> RedisStreams:
+        return RedisStreams(self.redis, consumer=self.instance)
+
+    async def ping_database(self) -> None:
+        await ping_sql(self.engine)
+
+    async def ping_redis(self) -> None:
+        await ping_redis(self.redis)
+
+    def transport_of(self, spec: ProviderSpec) -> UpstreamTransport:
+        """Build the connections of one provider, as its options say (architecture.md section 5)."""
+        options = spec.options
+        proxy, ca_pem = options.get("proxy"), options.get("ca_pem")
+        transport_options = TransportOptions(
+            proxy=proxy if isinstance(proxy, str) else None,
+            ca_pem=ca_pem if isinstance(ca_pem, str) else None,
+            address_policy=self.address_policy,
+        )
+        if proxy is not None or options.get("transport") == "httpx":
+            return HttpxTransport(transport_options)
+        return Http11Transport(transport_options)
+
+    @property
+    def journal_dir(self) -> Path:
+        return self.config.data_dir / "journal"
+
+
+async def _open_gateway(process: _Process) -> Gateway:
+    clock, stack, tasks = process.clock, process.stack, process.tasks
+    runtime = CurrentSnapshot()
+    keys = Authenticator(SqlKeyDirectory(process.engine), clock)
+    pool = ProviderPool(ProvidersByKind(process.cipher, process.transport_of, clock), tasks)
+    stack.push_async_callback(pool.aclose)
+    refresher = SnapshotRefresher(
+        SqlConfigurationSource(process.engine),
+        process.feed,
+        pool,
+        runtime,
+        on_keys_changed=keys.invalidate,
+        on_revisions_confirmed=keys.confirm,
+    )
+    await refresher.load()
+
+    journal = FileJournal.create(
+        process.journal_dir,
+        process.instance,
+        clock=clock,
+        quota_bytes=lambda: runtime.get().settings.integer("records.journal_quota_bytes"),
+    )
+    stack.callback(journal.shut)
+    bus = process.bus()
+    ship = ShipRecords(journal, bus, clock=clock, randomness=process.randomness)
+    adopt = AdoptJournals(
+        FileDeadJournals(process.journal_dir), bus, clock=clock, randomness=process.randomness
+    )
+    flush = FlushKeyUse(keys)
+    for job in (ship, adopt, flush):
+        stack.push_async_callback(job.drain, DRAIN_SECONDS)
+    # Registered last, so it runs first: the loops stop before the drains above finish their work.
+    stack.push_async_callback(tasks.cancel_all, DRAIN_SECONDS)
+    tasks.run_forever("configuration-feed", refresher.follow_feed)
+    tasks.run_forever("configuration-poll", refresher.poll)
+    tasks.run_forever("ship-records", ship.run)
+    tasks.run_forever("adopt-journals", adopt.run)
+    tasks.run_forever("flush-key-use", flush.run)
+
+    books = Books(journal, clock, describe_error, process.instance)
+
+    async def provider_active() -> None:
+        if not runtime.get().providers:
+            raise LookupError("no active provider")
+
+    return Gateway(
+        handle_inference=HandleInference(
+            runtime, keys, books, Dispatcher(clock, process.randomness), Relay(books)
+        ),
+        list_models=ListModels(runtime, keys),
+        openai_chat=OpenAIChatCodec(),
+        clock=clock,
+        ids=process.ids,
+        health=HealthChecks(
+            {
+                "database": process.ping_database,
+                "redis": process.ping_redis,
+                "provider": provider_active,
+            }
+        ),
+        trusted_proxies=process.trusted_proxies,
+    )
+
+
+async def _open_clickhouse(process: _Process) -> ClickHouse:
+    url = process.config.clickhouse_url
+    clickhouse = (
+        ClickHouse.at_url(url.reveal())
+        if url is not None
+        else ClickHouse.embedded(process.config.data_dir / "clickhouse")
+    )
+    process.stack.push_async_callback(clickhouse.aclose)
+    await migrate_clickhouse(clickhouse, scripts_directory() / "clickhouse", clock=process.clock)
+    return clickhouse
+
+
+def _run_worker(process: _Process, clickhouse: ClickHouse) -> None:
+    bus = process.bus()
+    store = StoreRecords(
+        bus,
+        ClickHouseRequests(clickhouse),
+        group="clickhouse",
+        clock=process.clock,
+        randomness=process.randomness,
+    )
+    adopt = AdoptJournals(
+        FileDeadJournals(process.journal_dir),
+        bus,
+        clock=process.clock,
+        randomness=process.randomness,
+    )
+    for job in (adopt, store):
+        process.stack.push_async_callback(job.drain, DRAIN_SECONDS)
+    process.stack.push_async_callback(process.tasks.cancel_all, DRAIN_SECONDS)
+    process.tasks.run_forever("store-records", store.run)
+    process.tasks.run_forever("adopt-journals", adopt.run)
+
+
+def _open_console(process: _Process, clickhouse: ClickHouse, token: Secret) -> Console:
+    return Console(
+        request_records=RequestRecords(ClickHouseRequestLog(clickhouse), clock=process.clock),
+        token=token,
+        ids=process.ids,
+        health=HealthChecks(
+            {
+                "database": process.ping_database,
+                "redis": process.ping_redis,
+                "clickhouse": clickhouse.ping,
+            },
+            reported_only=frozenset({"clickhouse"}),
+        ),
+    )
+
+
+def _allowed_networks(config: BootConfig) -> tuple[str, ...]:
+    """Return the non-public networks providers may be in (data-plane.md section 5, SSRF)."""
+    if config.upstream_allowed_networks is not None:
+        return config.upstream_allowed_networks
+    return _LOOPBACK_AND_PRIVATE if config.database_url is None else ()
+
+
+_LOOPBACK_AND_PRIVATE = (
+    "127.0.0.0/8",
+    "::1/128",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "fc00::/7",
+)

@@ -1,0 +1,1 @@
+"""Port 3000: the public gateway."""

@@ -1,0 +1,80 @@
+"""The Litestar app of port 3000."""
+
+import structlog
+from litestar import Litestar
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.response import Response
+from litestar.types import ASGIApp, Scope
+
+from application.ports.dialect import DialectCodec
+from entrypoints.asgi import REQUEST_ID, AnyRequest, RequestScope
+from entrypoints.gateway.errors import describe_error, public_http_error
+from entrypoints.gateway.inference import InferenceEndpoint, inference_routes
+from entrypoints.gateway.models import model_routes
+from entrypoints.gateway.services import Gateway
+from entrypoints.health import health_routes
+
+log = structlog.get_logger(__name__)
+
+SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+]
+
+
+def create_gateway_app(gateway: Gateway) -> ASGIApp:
+    """Return the ASGI app that serves the public gateway."""
+    codec = gateway.openai_chat
+
+    def endpoint(dialect: DialectCodec, operation: str) -> InferenceEndpoint:
+        return InferenceEndpoint(
+            gateway.handle_inference,
+            dialect,
+            gateway.clock,
+            gateway.ids,
+            operation=operation,
+            trusted_proxies=gateway.trusted_proxies,
+        )
+
+    def router_refusal(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+        public = public_http_error(
+            error.status_code,
+            request.scope["state"][REQUEST_ID],
+            request.scope["path"],
+            request.scope["method"],
+        )
+        headers = dict(error.headers or {})
+        return Response(
+            codec.error_body(public),
+            status_code=public.status,
+            media_type="application/json",
+            headers=headers,
+        )
+
+    def unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
+        request_id = request.scope["state"][REQUEST_ID]
+        log.error("request_crashed", request_id=request_id, exc_info=error)
+        public = describe_error(error, request_id)
+        return Response(
+            codec.error_body(public), status_code=public.status, media_type="application/json"
+        )
+
+    def crash(scope: Scope) -> tuple[bytes, bytes]:
+        public = describe_error(RuntimeError(), scope["state"][REQUEST_ID])
+        return b"application/json", codec.error_body(public)
+
+    app = Litestar(
+        route_handlers=[
+            *inference_routes(endpoint, codec),
+            *model_routes(gateway.list_models, codec, gateway.trusted_proxies),
+            *health_routes(gateway.health),
+        ],
+        exception_handlers={
+            NotFoundException: router_refusal,
+            MethodNotAllowedException: router_refusal,
+            Exception: unexpected,
+        },
+        openapi_config=None,
+        logging_config=None,
+    )
+    return RequestScope(app, new_id=gateway.ids.new_id, on_crash=crash, headers=SECURITY_HEADERS)

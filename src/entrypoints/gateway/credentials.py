@@ -1,0 +1,51 @@
+"""Credential headers and the other request headers the gateway reads."""
+
+import re
+
+from litestar.types import HTTPScope
+
+_BEARER = re.compile(r"bearer +(\S.*)", re.IGNORECASE)
+_CLIENT = re.compile(r"([A-Za-z][\w.\-]*(?:/[A-Za-z][\w.\-]*)?)[/ ]v?(\d[\w.+\-]*)")
+MAX_TAGS = 16
+MAX_TAG_NAME = 64
+MAX_TAG_VALUE = 512
+_TAG_PREFIX = "x-metadata-"
+
+
+class RequestHeaders:
+    """One pass over the headers of an inference request."""
+
+    __slots__ = ("client_name", "client_version", "credentials", "session_id", "tags")
+
+    def __init__(self, scope: HTTPScope) -> None:
+        """Read `scope`'s headers; malformed ones count as absent."""
+        credentials: list[str] = []
+        self.session_id = ""
+        self.client_name = ""
+        self.client_version = ""
+        self.tags: dict[str, str] = {}
+        for name, raw in scope["headers"]:
+            match name:
+                case b"authorization":
+                    if bearer := _BEARER.fullmatch(raw.decode("latin-1").strip()):
+                        credentials.append(bearer[1].strip())
+                case b"x-api-key" | b"api-key" | b"x-goog-api-key":
+                    if value := raw.decode("latin-1").strip():
+                        credentials.append(value)
+                case b"x-session-id" | b"session-id" | b"session_id":
+                    self.session_id = raw.decode("latin-1")[:128]
+                case b"user-agent":
+                    self._read_client(raw.decode("latin-1"))
+                case _ if name.startswith(b"x-metadata-") and len(self.tags) < MAX_TAGS:
+                    tag = name.decode("latin-1").removeprefix(_TAG_PREFIX)[:MAX_TAG_NAME]
+                    self.tags[tag] = raw.decode("utf-8", "replace")[:MAX_TAG_VALUE]
+                case _:
+                    pass
+        self.credentials = tuple(credentials)
+
+    def _read_client(self, user_agent: str) -> None:
+        """Take product name and version from a user agent such as `OpenAI/Python 3.51.0`."""
+        if match := _CLIENT.match(user_agent):
+            self.client_name, self.client_version = match[1][:64], match[2][:32]
+        else:
+            self.client_name = user_agent.split(" ", 1)[0][:64]

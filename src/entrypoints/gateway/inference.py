@@ -1,0 +1,143 @@
+"""The inference routes: raw ASGI endpoints behind Litestar's routing."""
+
+import contextlib
+from collections.abc import Callable
+
+import structlog
+from litestar import post
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+
+from application.gateway.call import InferenceCall, Reply
+from application.gateway.handle_inference import HandleInference
+from application.ports.clock import Clock, IdGenerator
+from application.ports.dialect import DialectCodec
+from domain.errors import ClientDisconnected, DomainError
+from entrypoints.asgi import (
+    REQUEST_ID,
+    TRACE_ID,
+    cancelled_on_disconnect,
+    read_body,
+    respond,
+)
+from entrypoints.client_address import Networks, client_address
+from entrypoints.gateway.credentials import RequestHeaders
+from entrypoints.gateway.errors import describe_error, retry_after_header
+
+BODY_TIMEOUT_S = 60.0
+"""Longest time a client may take to send its request body."""
+
+log = structlog.get_logger(__name__)
+
+
+class InferenceEndpoint:
+    """Serves one operation in one dialect, as a bare ASGI app."""
+
+    def __init__(
+        self,
+        handler: HandleInference,
+        codec: DialectCodec,
+        clock: Clock,
+        ids: IdGenerator,
+        *,
+        operation: str,
+        trusted_proxies: Networks,
+    ) -> None:
+        """`trusted_proxies` are the networks whose `x-forwarded-for` is believed."""
+        self._handler = handler
+        self._codec = codec
+        self._clock = clock
+        self._ids = ids
+        self._operation = operation
+        self._trusted_proxies = trusted_proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request: exactly one answer, exactly one record."""
+        assert scope["type"] == "http"
+        watch = contextlib.AsyncExitStack()
+        call = self._call(scope, receive, watch)
+        reply: Reply | None = None
+        try:
+            async with watch:
+                reply = await self._handler.handle(call)
+                await _send_reply(send, reply)
+        except ClientDisconnected:
+            pass  # nobody is left to answer
+        except DomainError as error:
+            await self._refuse(send, call, error)
+        except Exception as error:
+            if reply is not None:
+                raise  # the answer has begun: the outermost wrapper logs and cuts it
+            log.exception("inference_failed", request_id=call.request_id)
+            await self._refuse(send, call, error)
+        finally:
+            if reply is not None:
+                await reply.aclose()
+
+    def _call(
+        self, scope: HTTPScope, receive: Receive, watch: contextlib.AsyncExitStack
+    ) -> InferenceCall:
+        headers = RequestHeaders(scope)
+        state = scope["state"]
+
+        async def body(limit: int) -> bytes:
+            content = await read_body(scope, receive, limit, BODY_TIMEOUT_S)
+            # From here on the next message can only be the disconnect.
+            await watch.enter_async_context(cancelled_on_disconnect(receive, gone))
+            return content
+
+        call = InferenceCall(
+            event_id=self._ids.new_id(),
+            request_id=state[REQUEST_ID],
+            trace_id=state[TRACE_ID],
+            session_id=headers.session_id,
+            operation=self._operation,
+            codec=self._codec,
+            credentials=headers.credentials,
+            read_body=body,
+            started=self._clock.monotonic(),
+            started_at_ms=self._clock.now_ms(),
+            client_ip=client_address(scope, self._trusted_proxies),
+            client_name=headers.client_name,
+            client_version=headers.client_version,
+            tags=headers.tags,
+        )
+
+        def gone() -> None:
+            call.client_gone = True
+
+        return call
+
+    async def _refuse(self, send: Send, call: InferenceCall, error: Exception) -> None:
+        public = describe_error(error, call.request_id)
+        await respond(
+            send,
+            public.status,
+            self._codec.error_body(public),
+            [(b"content-type", b"application/json"), *retry_after_header(public)],
+        )
+
+
+async def _send_reply(send: Send, reply: Reply) -> None:
+    headers = reply.headers
+    if reply.content_length is not None:
+        headers = [*headers, (b"content-length", str(reply.content_length).encode("ascii"))]
+    async with contextlib.aclosing(reply.chunks()) as chunks:
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def inference_routes(
+    endpoint: Callable[[DialectCodec, str], InferenceEndpoint], openai_chat: DialectCodec
+) -> list[HTTPRouteHandler]:
+    """Return the route handlers; `endpoint` builds the ASGI app of (codec, operation)."""
+    chat = endpoint(openai_chat, "chat")
+
+    @post("/v1/chat/completions", status_code=200, media_type="application/json")
+    async def chat_completions() -> ASGIApp:
+        """Create a chat completion (OpenAI Chat Completions API), streamed or not."""
+        return chat
+
+    return [chat_completions]

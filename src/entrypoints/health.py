@@ -1,0 +1,99 @@
+"""Health endpoints: is the process alive, and should it be given traffic."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+from litestar import route
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Response
+
+PROBE_TIMEOUT_S = 1.0
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """Result of one check; `latency_ms` is how long it took."""
+
+    ok: bool
+    latency_ms: float
+    required: bool
+    error: str | None = None
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """Overall verdict with every check by name."""
+
+    status: str
+    checks: dict[str, Probe]
+
+
+class HealthChecks:
+    """Runs checks side by side, each bounded in time."""
+
+    def __init__(
+        self,
+        checks: Mapping[str, Callable[[], Awaitable[None]]],
+        *,
+        reported_only: frozenset[str] = frozenset(),
+    ) -> None:
+        """A check passes by returning; those in `reported_only` do not affect the verdict."""
+        self._checks = dict(checks)
+        self._reported_only = reported_only
+        self.draining = False
+
+    async def run(self) -> Readiness:
+        """Return the verdict; takes `PROBE_TIMEOUT_S` at most."""
+        names = list(self._checks)
+        probes = await asyncio.gather(*(self._probe(name) for name in names))
+        checks = dict(zip(names, probes, strict=True))
+        failed = any(probe.required and not probe.ok for probe in probes)
+        status = "draining" if self.draining else "unavailable" if failed else "ready"
+        return Readiness(status=status, checks=checks)
+
+    async def _probe(self, name: str) -> Probe:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        error: str | None = None
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                await self._checks[name]()
+        except TimeoutError:
+            error = "timed out"
+        except Exception as failure:  # noqa: BLE001 - any failure of a check is its result
+            # The class only: messages may carry host names and credentials.
+            error = type(failure).__name__
+        return Probe(
+            ok=error is None,
+            latency_ms=round((loop.time() - started) * 1000, 3),
+            required=name not in self._reported_only,
+            error=error,
+        )
+
+
+def health_routes(checks: HealthChecks) -> list[HTTPRouteHandler]:
+    """Return `/health/live` and `/health/ready`, for GET and HEAD, open to everybody."""
+
+    @route(
+        "/health/live",
+        http_method=["GET", "HEAD"],
+        opt={"public": True},
+        operation_id="health_live",
+        tags=["health"],
+    )
+    async def live() -> dict[str, str]:
+        """Tell that the process runs and its event loop turns."""
+        return {"status": "live"}
+
+    @route(
+        "/health/ready",
+        http_method=["GET", "HEAD"],
+        opt={"public": True},
+        operation_id="health_ready",
+        tags=["health"],
+    )
+    async def ready() -> Response[Readiness]:
+        """Tell whether this process should be given traffic; 503 when not."""
+        verdict = await checks.run()
+        return Response(verdict, status_code=200 if verdict.status == "ready" else 503)
+
+    return [live, ready]

@@ -1,0 +1,5 @@
+"""Version of this installation."""
+
+from importlib.metadata import version
+
+VERSION = version("thinkwatch")
