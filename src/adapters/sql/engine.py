@@ -50,6 +50,7 @@ def create_engine(
         "application_name": "thinkwatch",
         "statement_timeout": str(int(statement_timeout * 1000)),
         "idle_in_transaction_session_timeout": str(int(statement_timeout * 10_000)),
+        "lock_timeout": "5000",
         "timezone": "UTC",
     }
 

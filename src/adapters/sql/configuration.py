@@ -1,0 +1,58 @@
+"""What the runtime snapshot is built from, read from PostgreSQL."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from adapters.sql.errors import database_errors
+from adapters.sql.models import read_models
+from adapters.sql.providers import read_providers
+from adapters.sql.session import Session
+from adapters.sql.settings import read_settings
+from adapters.sql.tables import ConfigRevisionRow
+from application.ports.change_feed import Section
+from application.ports.configuration import ConfigurationSource
+from domain.routing.catalog import Catalog
+from domain.settings.catalog import Settings
+
+
+class SqlConfigurationSource(ConfigurationSource):
+    """Reads each section in one REPEATABLE READ transaction, so its queries agree."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        """The engine is disposed by whoever made it."""
+        self._engine = engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+
+    async def revisions(self) -> dict[Section, int]:
+        """Return the revision of every section; 0 for one that never changed."""
+        async with self._reading() as session:
+            rows = await session.rows(select(ConfigRevisionRow))
+        stored = {row.section: row.revision for row in rows}
+        return {section: stored.get(section.value, 0) for section in Section}
+
+    async def catalog(self) -> Catalog:
+        """Return all providers, models, routes and prices."""
+        async with self._reading() as session:
+            providers = await read_providers(session)
+            models = await read_models(session)
+        return Catalog(
+            models={model.name: model for model in models},
+            providers={provider.id: provider for provider in providers},
+        )
+
+    async def settings(self) -> Settings:
+        """Return stored settings over defaults."""
+        async with self._reading() as session:
+            return Settings(await read_settings(session))
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncGenerator[Session]:
+        async with (
+            database_errors(),
+            AsyncSession(self._engine, autoflush=False) as session,
+        ):
+            yield Session(session)

@@ -1,0 +1,80 @@
+"""Transactions on PostgreSQL."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from adapters.sql.errors import database_errors
+from adapters.sql.keys import SqlApiKeys
+from adapters.sql.models import SqlModels
+from adapters.sql.people import SqlTeams, SqlUsers
+from adapters.sql.providers import SqlProviders
+from adapters.sql.session import Session
+from adapters.sql.settings import SqlStoredSettings
+from adapters.sql.tables import ConfigRevisionRow
+from application.ports.change_feed import Change, ChangeFeed
+from application.ports.unit_of_work import Transaction, UnitOfWork
+
+_LOCK = 0x7477_636F_6E66_6967  # "twconfig": the advisory lock of exclusive transactions
+
+
+class SqlTransaction(Transaction):
+    """One database transaction. Revisions are raised last, so their row locks are held shortly."""
+
+    def __init__(self, session: AsyncSession, feed: ChangeFeed) -> None:
+        """`session` is in a transaction that ends when the session is closed."""
+        shared = Session(session)
+        self._session = session
+        self._changed = shared.changed
+        self._feed = feed
+        self.users = SqlUsers(shared)
+        self.teams = SqlTeams(shared)
+        self.keys = SqlApiKeys(shared)
+        self.providers = SqlProviders(shared)
+        self.models = SqlModels(shared)
+        self.settings = SqlStoredSettings(shared)
+
+    async def commit(self) -> None:
+        """Raise the revisions, commit, tell the feed."""
+        changes: list[Change] = []
+        async with database_errors():
+            for section in sorted(self._changed):  # one order for all, or two commits deadlock
+                raise_revision = (
+                    insert(ConfigRevisionRow)
+                    .values(section=section.value, revision=1)
+                    .on_conflict_do_update(
+                        index_elements=[ConfigRevisionRow.section],
+                        set_={"revision": ConfigRevisionRow.revision + 1},
+                    )
+                    .returning(ConfigRevisionRow.revision)
+                )
+                changes.append(Change(section, await self._session.scalar(raise_revision) or 0))
+            await self._session.commit()
+        if changes:
+            await self._feed.publish(changes)
+
+
+class SqlUnitOfWork(UnitOfWork):
+    """Opens transactions on the pool of `engine` and announces them on `feed`."""
+
+    def __init__(self, engine: AsyncEngine, feed: ChangeFeed) -> None:
+        """The engine is disposed by whoever made it."""
+        self._engine = engine
+        self._feed = feed
+
+    @asynccontextmanager
+    async def begin(self, *, exclusive: bool = False) -> AsyncGenerator[SqlTransaction]:
+        """Open a transaction at READ COMMITTED; `exclusive` ones queue on an advisory lock."""
+        async with AsyncExitStack() as held:
+            async with database_errors():
+                session = await held.enter_async_context(
+                    AsyncSession(self._engine, autoflush=False, expire_on_commit=False)
+                )
+                await session.connection()
+                if exclusive:
+                    lock = text("SELECT pg_advisory_xact_lock(:lock)")
+                    await session.execute(lock, {"lock": _LOCK})
+            yield SqlTransaction(session, self._feed)
