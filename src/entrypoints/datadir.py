@@ -139,6 +139,20 @@ class DataDir:
         finally:
             os.close(descriptor)
 
+    def running_holder(self) -> Holder | None:
+        """Return who holds the directory at this moment, None when nobody does."""
+        try:
+            descriptor = os.open(self.path / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return self.holder()
+        finally:
+            os.close(descriptor)
+        return None
+
     def holder(self) -> Holder | None:
         """Return what the lock file says; only of worth while the lock is known to be held."""
         with contextlib.suppress(OSError, msgspec.MsgspecError):

@@ -1,0 +1,23 @@
+"""`python -m entrypoints`: the command line, or (internal) one process of a running server."""
+
+import sys
+
+from entrypoints.parent_death import die_with_parent
+
+PROCESS = "_process"
+
+
+def main() -> int:
+    """Dispatch on the first argument; imports come late, so that each path loads only its own."""
+    if sys.argv[1:2] == [PROCESS]:
+        die_with_parent(int(sys.argv[2]))
+        from entrypoints.process import run_process  # noqa: PLC0415
+
+        return run_process(sys.stdin.buffer.read())
+    from entrypoints.cli import main as command_line  # noqa: PLC0415
+
+    return command_line()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""The inside of one process of a running server: event loop, container, ports, drain."""
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+
+import structlog
+import uvloop
+from adapters.telemetry.logging import configure_logging
+
+from domain.errors import DomainError, ServiceUnavailable
+from entrypoints.console.app import create_console_app
+from entrypoints.container import Container, open_container
+from entrypoints.failures import EXIT_CONFIGURATION, EXIT_UNAVAILABLE, StartFailed
+from entrypoints.gateway.app import create_gateway_app
+from entrypoints.port_server import PortServer, inherited_socket, port_server, started
+from entrypoints.process_plan import ProcessPlan
+
+_CONSOLE_GRACE_SECONDS = 5
+
+log = structlog.get_logger(__name__)
+
+
+def run_process(plan_bytes: bytes) -> int:
+    """Serve the roles of the plan until SIGTERM; return the exit status."""
+    plan = ProcessPlan.decode(plan_bytes)
+    configure_logging(plan.config.log_level, plan.config.log_format)
+    structlog.contextvars.bind_contextvars(process=plan.name)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(plan))
+    except StartFailed as error:
+        for failure in error.failures:
+            sys.stderr.write(f"thinkwatch: {failure}\n")
+        return error.exit_code
+    except DomainError as error:
+        sys.stderr.write(f"thinkwatch: {error.message}\n")
+        is_dependency = isinstance(error, ServiceUnavailable)
+        return EXIT_UNAVAILABLE if is_dependency else EXIT_CONFIGURATION
+    return 0
+
+
+async def _serve(plan: ProcessPlan) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with open_container(plan.config, plan.stores, plan.roles, plan.setup_token) as container:
+        await _serve_ports(plan, container, stop)
+
+
+async def _serve_ports(plan: ProcessPlan, container: Container, stop: asyncio.Event) -> None:
+    servers: list[PortServer] = []
+    grace = plan.config.shutdown_grace_seconds
+    async with asyncio.TaskGroup() as tasks:
+        running: list[asyncio.Task[None]] = []
+
+        def serve(server: PortServer, descriptor: int) -> None:
+            servers.append(server)
+            running.append(tasks.create_task(server.serve([inherited_socket(descriptor)])))
+
+        if container.gateway is not None and plan.gateway_socket is not None:
+            app = create_gateway_app(container.gateway)
+            serve(port_server(app, grace_seconds=grace), plan.gateway_socket)
+        if container.console is not None and plan.console_socket is not None:
+            app = create_console_app(container.console)
+            seconds = min(grace, _CONSOLE_GRACE_SECONDS)
+            serve(port_server(app, grace_seconds=seconds), plan.console_socket)
+        await started(servers, running)
+        # What exists now lives as long as the process: keep the collector from walking it again
+        # and again, which shows as pauses in the latency of requests.
+        gc.collect()
+        gc.freeze()
+        os.write(plan.ready_pipe, b"1")
+        os.close(plan.ready_pipe)
+        log.info("process_ready", roles=sorted(plan.roles))
+        await stop.wait()
+        log.info("process_draining", grace_s=grace)
+        container.begin_drain()
+        for server in servers:
+            server.should_exit = True
