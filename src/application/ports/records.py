@@ -44,23 +44,55 @@ class RecordBatch(Struct, frozen=True):
 class Delivery(Struct, frozen=True):
     """A batch handed to a consumer, with what it takes to acknowledge it.
 
-    `attempts` counts deliveries of this batch including this one.
+    Attributes:
+        attempts: deliveries of this batch to any consumer, including this one.
+        published_ms: when the bus took it, in Unix milliseconds of the bus's clock.
     """
 
     entry_id: str
     batch: RecordBatch
     attempts: int
+    published_ms: int = 0
+
+
+class Receipt(Struct, frozen=True):
+    """Where the bus put a batch.
+
+    `place` grows with every batch of an `epoch`. A new epoch begins whenever the bus may have lost
+    batches it had accepted: it was restarted, failed over, or wiped.
+    """
+
+    epoch: str
+    place: tuple[int, int]
+
+
+class Confirmation(Struct, frozen=True):
+    """Every batch of `epoch` placed before `before` has been acknowledged by every group."""
+
+    epoch: str
+    before: tuple[int, int]
 
 
 class EventBus(Protocol):
-    """Durable, bounded, at-least-once stream with one consumer group per sink."""
+    """Durable, bounded, at-least-once stream with one consumer group per sink.
+
+    Every method raises `ServiceUnavailable` when the bus cannot be asked now.
+    """
 
     @abstractmethod
-    async def publish(self, batch: RecordBatch) -> None:
+    async def publish(self, batch: RecordBatch) -> Receipt:
         """Append a batch.
 
         Raises:
             ServiceUnavailable: the bus is down or at its bound; try again later.
+        """
+        ...
+
+    @abstractmethod
+    async def confirmed(self) -> Confirmation:
+        """Return up to where published batches have reached every sink.
+
+        A publisher keeps its own copy until then, so that even a wiped bus loses nothing.
         """
         ...
 
@@ -70,13 +102,21 @@ class EventBus(Protocol):
         ...
 
     @abstractmethod
+    async def keep(self, group: str, deliveries: Sequence[Delivery]) -> None:
+        """Tell that these are still being worked on, so that nobody else takes them over."""
+        ...
+
+    @abstractmethod
     async def acknowledge(self, group: str, deliveries: Sequence[Delivery]) -> None:
         """Mark batches as done for `group`; entries done for all groups are removed."""
         ...
 
     @abstractmethod
     async def dead_letter(self, group: str, delivery: Delivery, reason: str) -> None:
-        """Set a batch aside, where an operator can inspect it, and acknowledge it."""
+        """Set `delivery.batch` aside, where an operator can inspect it, and acknowledge the entry.
+
+        The batch may hold fewer lines than were delivered: just those that cannot be stored.
+        """
         ...
 
 

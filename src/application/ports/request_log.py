@@ -8,6 +8,8 @@ from msgspec import Struct
 
 from domain.records.events import RequestRecord
 
+ARRIVAL_SETTLES_MS = 15_000
+
 
 class RequestFilter(Struct, frozen=True, kw_only=True):
     """Which records are wanted; None means any. Times are Unix milliseconds, `until` exclusive."""
@@ -30,6 +32,23 @@ class Position(Struct, frozen=True):
     event_id: str
 
 
+class Arrival(Struct, frozen=True, order=True):
+    """Place of a record in the order in which records were stored: (stored_at_ms, event_id)."""
+
+    stored_at_ms: int
+    event_id: str
+
+
+class ArrivedRecord(Struct, frozen=True):
+    """A record with the moment (Unix ms) it was first stored.
+
+    Requests are stored when they end, so this order differs from that of `started_at_ms`.
+    """
+
+    stored_at_ms: int
+    record: RequestRecord
+
+
 class RequestLog(Protocol):
     """Read side of the request records."""
 
@@ -38,6 +57,20 @@ class RequestLog(Protocol):
         self, wanted: RequestFilter, *, limit: int, before: Position | None = None
     ) -> Sequence[RequestRecord]:
         """Return up to `limit` records, newest first, strictly before `before` if given.
+
+        Raises:
+            ServiceUnavailable: the store cannot be asked now.
+        """
+        ...
+
+    @abstractmethod
+    async def arrivals(
+        self, wanted: RequestFilter, *, limit: int, after: Arrival
+    ) -> Sequence[ArrivedRecord]:
+        """Return up to `limit` records stored after `after`, in the order they were stored.
+
+        A record whose insert is still running gets its place up to `ARRIVAL_SETTLES_MS` before it
+        becomes visible: who follows the log looks back that far and skips what he has seen.
 
         Raises:
             ServiceUnavailable: the store cannot be asked now.

@@ -1,0 +1,1 @@
+"""Event buses between the journals and the sinks."""

@@ -1,0 +1,1 @@
+"""Storage and queries of log tables in ClickHouse: a server, or the engine in this process."""

@@ -1,0 +1,1 @@
+"""Real, bounded implementations of the ports in process memory, for tests and trials."""
