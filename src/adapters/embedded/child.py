@@ -7,6 +7,7 @@ itself says whether the store (or any process it forked) is still alive; no pid 
 import contextlib
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from adapters.embedded.errors import EmbeddedStoreError
 
 _LOG_LIMIT_BYTES = 8 * 1024 * 1024
 _POLL_SECONDS = 0.02
+# Time, pid and severity in front of a PostgreSQL message.
+_SEVERITY = re.compile(r"^.*?\b(FATAL|PANIC|ERROR):\s+")
 
 
 class RunAs(Struct, frozen=True, kw_only=True):
@@ -105,7 +108,7 @@ def last_words(log: Path, since: int) -> str:
         if any(word in line for word in ("FATAL", "PANIC", "Fatal", "error:", "ERROR"))
     ]
     chosen = telling[0] if telling else next((line for line in reversed(lines) if line), "")
-    return chosen.strip()[:300]
+    return _SEVERITY.sub("", chosen).strip()[:300]
 
 
 def _start_ticks(pid: int) -> str:
