@@ -1,0 +1,227 @@
+"""The gateway app on a real socket with everything behind it in memory, for tests of the pipeline.
+
+Only the stores are in memory; the HTTP edge, the codec, the providers and the transports are the
+ones of the product.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from ipaddress import ip_network
+
+import msgspec
+
+from adapters.crypto.cipher import AesGcmCipher
+from adapters.memory.journal import MemoryJournal
+from adapters.providers.factory import ProvidersByKind
+from adapters.system.clock import SystemClock
+from adapters.system.identifiers import UuidGenerator
+from adapters.system.randomness import SystemRandomness
+from adapters.upstream.http11 import Http11Transport
+from adapters.upstream.options import TransportOptions
+from adapters.wire.openai_chat import OpenAIChatCodec
+from application.gateway.authenticate import Authenticator
+from application.gateway.dispatch import Dispatcher
+from application.gateway.handle_inference import HandleInference
+from application.gateway.list_models import ListModels
+from application.gateway.relay import Relay
+from application.gateway.settlement import Books
+from application.ports.directory import KeyDirectory
+from application.runtime.provider_pool import ProviderPool
+from application.runtime.snapshot import CurrentSnapshot, RuntimeSnapshot
+from application.runtime.supervisor import TaskSupervisor
+from domain.accounting.pricing import Price, PriceList
+from domain.identifiers import ApiKeyId, LineageId, ModelId, PriceId, ProviderId, RouteId, UserId
+from domain.inference.dialect import Surface
+from domain.keys.api_key import Caller, KeyState
+from domain.keys.secret import key_hash, mint
+from domain.records.events import RequestRecord
+from domain.routing.address_policy import AddressPolicy
+from domain.routing.catalog import Catalog, Model, ProviderKind, ProviderSpec, Route
+from domain.secret import Secret
+from domain.settings.catalog import Settings, SettingValue
+from entrypoints.client_address import Networks
+from entrypoints.gateway.app import create_gateway_app
+from entrypoints.gateway.errors import describe_error
+from entrypoints.gateway.services import Gateway
+from entrypoints.health import HealthChecks
+from tests.support.live_server import live_server
+
+UPSTREAM_KEY = "sk-upstream-secret-credential-0001"
+
+
+class WatchedJournal(MemoryJournal):
+    """A memory journal that tells when a record is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written = asyncio.Condition()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def close(self, record: RequestRecord) -> None:
+        super().close(record)
+        task = asyncio.get_running_loop().create_task(self._tell())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _tell(self) -> None:
+        async with self._written:
+            self._written.notify_all()
+
+    async def wait_for(self, count: int, within_s: float = 10.0) -> tuple[RequestRecord, ...]:
+        """Return all records once there are at least `count`."""
+        async with asyncio.timeout(within_s), self._written:
+            await self._written.wait_for(lambda: len(self.records) >= count)
+        return self.records
+
+
+class DictDirectory(KeyDirectory):
+    """Callers by key hash."""
+
+    def __init__(self) -> None:
+        self.callers: dict[bytes, Caller] = {}
+
+    async def find(self, key_hash: bytes) -> Caller | None:
+        return self.callers.get(key_hash)
+
+    async def touch(self, last_used_ms: dict[str, int]) -> None:
+        pass
+
+
+@dataclass
+class GatewayHarness:
+    """A gateway to be configured, then run."""
+
+    directory: DictDirectory = field(default_factory=DictDirectory)
+    providers: dict[ProviderId, ProviderSpec] = field(
+        default_factory=dict[ProviderId, ProviderSpec]
+    )
+    models: dict[str, Model] = field(default_factory=dict[str, Model])
+    settings: Mapping[str, SettingValue] = field(default_factory=dict[str, SettingValue])
+    trusted_proxies: Networks = ()
+    health: HealthChecks = field(default_factory=lambda: HealthChecks({}))
+
+    def __post_init__(self) -> None:
+        self.cipher = AesGcmCipher([bytes(range(32))], SystemRandomness())
+        self._keys = 0
+
+    def add_key(self, **changes: object) -> str:
+        """Create a key; `changes` are fields of `Caller`."""
+        self._keys += 1
+        key = mint(self._keys.to_bytes(48, "big")).reveal()
+        fields: dict[str, object] = {
+            "key_id": ApiKeyId(f"key-{self._keys}"),
+            "lineage_id": LineageId(f"lineage-{self._keys}"),
+            "key_name": f"key {self._keys}",
+            "state": KeyState.ACTIVE,
+            "surfaces": frozenset({Surface.AI_GATEWAY}),
+            "user_id": UserId("user-1"),
+            "user_email": "dev@example.com",
+        }
+        self.directory.callers[key_hash(key)] = msgspec.convert({**fields, **changes}, Caller)
+        return key
+
+    def add_openai(
+        self, base_url: str, *, name: str = "upstream", options: dict[str, object] | None = None
+    ) -> ProviderId:
+        """Add an OpenAI-format provider with a credential."""
+        provider_id = ProviderId(f"provider-{name}")
+        credential = Secret(msgspec.json.encode({"api_key": UPSTREAM_KEY}).decode())
+        self.providers[provider_id] = ProviderSpec(
+            id=provider_id,
+            name=name,
+            kind=ProviderKind.OPENAI_COMPATIBLE,
+            base_url=base_url,
+            sealed_credentials=self.cipher.seal(credential, context=f"provider:{provider_id}"),
+            options=options or {},
+        )
+        return provider_id
+
+    def add_demo(self, **options: object) -> ProviderId:
+        """Add the demo provider."""
+        provider_id = ProviderId("provider-demo")
+        self.providers[provider_id] = ProviderSpec(
+            id=provider_id, name="demo", kind=ProviderKind.DEMO, options=options
+        )
+        return provider_id
+
+    def add_model(
+        self, name: str, *routes: ProviderId, upstream_model: str | None = None, priced: bool = True
+    ) -> None:
+        """Add a model served by these providers, in this order of preference."""
+        price = Price(
+            id=PriceId("price-1"),
+            effective_from_ms=0,
+            input=Decimal("2.50"),
+            output=Decimal("10.00"),
+            cache_read=Decimal("1.25"),
+        )
+        self.models[name] = Model(
+            id=ModelId(f"model-{name}"),
+            name=name,
+            routes=tuple(
+                Route(
+                    id=RouteId(f"{name}-{tier}"),
+                    provider_id=provider,
+                    upstream_model=upstream_model or name,
+                    tier=tier,
+                )
+                for tier, provider in enumerate(routes)
+            ),
+            prices=PriceList.of([price]) if priced else PriceList(),
+        )
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncGenerator["RunningGateway"]:
+        """Serve it."""
+        clock, ids, randomness = SystemClock(), UuidGenerator(), SystemRandomness()
+        tasks = TaskSupervisor()
+        options = TransportOptions(
+            address_policy=AddressPolicy((ip_network("127.0.0.0/8"), ip_network("::1/128")))
+        )
+        pool = ProviderPool(
+            ProvidersByKind(self.cipher, lambda _: Http11Transport(options), clock), tasks
+        )
+        catalog = Catalog(models=self.models, providers=self.providers)
+        runtime = CurrentSnapshot()
+        runtime.swap(
+            RuntimeSnapshot(
+                catalog=catalog,
+                settings=Settings(self.settings),
+                providers=pool.update(catalog),
+                revisions={},
+            )
+        )
+        journal = WatchedJournal()
+        keys = Authenticator(self.directory, clock)
+        books = Books(journal, clock, describe_error, "test")
+        app = create_gateway_app(
+            Gateway(
+                handle_inference=HandleInference(
+                    runtime, keys, books, Dispatcher(clock, randomness), Relay(books)
+                ),
+                list_models=ListModels(runtime, keys),
+                openai_chat=OpenAIChatCodec(),
+                clock=clock,
+                ids=ids,
+                health=self.health,
+                trusted_proxies=self.trusted_proxies,
+            )
+        )
+        try:
+            async with live_server(app) as url:
+                yield RunningGateway(url, journal, runtime)
+        finally:
+            await pool.aclose()
+            await tasks.cancel_all(5)
+
+
+@dataclass(frozen=True)
+class RunningGateway:
+    """Where it listens and what it wrote."""
+
+    url: str
+    journal: WatchedJournal
+    runtime: CurrentSnapshot
