@@ -1,0 +1,31 @@
+"""What the runtime snapshot is built from, read from process memory."""
+
+from adapters.memory.store import MemoryStore
+from application.ports.change_feed import Section
+from application.ports.configuration import ConfigurationSource
+from domain.routing.catalog import Catalog
+from domain.settings.catalog import Settings
+
+
+class MemoryConfigurationSource(ConfigurationSource):
+    """Reads what was committed last."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        """`store` is shared with the unit of work that changes it."""
+        self._store = store
+
+    async def revisions(self) -> dict[Section, int]:
+        """Return the revision of every section; 0 for one that never changed."""
+        return {section: self._store.revisions.get(section, 0) for section in Section}
+
+    async def catalog(self) -> Catalog:
+        """Return all providers, models, routes and prices."""
+        state = self._store.draft
+        return Catalog(
+            models={model.name: model for model in state.models.values()},
+            providers={provider.id: provider for provider in state.providers.values()},
+        )
+
+    async def settings(self) -> Settings:
+        """Return stored settings over defaults."""
+        return Settings(dict(self._store.draft.settings))
