@@ -1,0 +1,1 @@
+"""Model providers: URL, credentials and error classification of each family."""

@@ -1,0 +1,163 @@
+r"""Finding the top-level members of a JSON object in its bytes, without decoding the rest.
+
+The decoder (C, about 3 µs for 11 KB) says *which* members the object has, a search for the quoted
+name says *where* such text stands. In valid JSON the bytes `"name"` not preceded by a backslash are
+a whole key or a whole string value. So when the decoder sees the member and its quoted name stands
+exactly once, that is the place. When it stands more often (a tool schema with a property called
+`model`), occurrences are masked and the decoder is asked again, which settles the matter without
+a second parser that might disagree with the first.
+
+A member given twice, or spelled with `\u` escapes, is refused: parsers differ in which of the two
+they believe, and what the gateway governed must be what the provider reads.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from domain.errors import InvalidRequest
+
+# `\u0040` to `\u007f`: the only escapes with which a name of ASCII letters and `_` can be spelled
+# differently. Escapes of other characters are everyday (é is `\u00e9`) and do not matter.
+_SPELLED_LETTER = re.compile(rb"\\u00[4-7]")
+_SPELLED_P_TO_Z = re.compile(rb"\\u005(?=[0-9a])")
+_COLON = re.compile(rb"[ \t\n\r]*:[ \t\n\r]*")
+# No honest body repeats one governing name this often; a bound keeps the work for others small.
+_MOST_OCCURRENCES = 10_000
+_MASK = ord("-")
+
+
+class Member(Struct, frozen=True, gc=False):
+    """Where the value of a top-level member stands: `document[start:end]`."""
+
+    start: int
+    end: int
+
+
+class MemberFinder:
+    """Finds the members of the given names; built once, used for every document."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """`names` are lower-case ASCII identifiers, so they need no escaping in JSON."""
+        self._names = tuple(names)
+        fields = [(name, Raw | UnsetType, UNSET) for name in self._names]
+        self._decoder = msgspec.json.Decoder(msgspec.defstruct("Members", fields))
+        alternatives = "|".join(sorted(self._names, key=len, reverse=True))
+        self._pattern = re.compile(rb'"(?:' + alternatives.encode() + rb')"')
+
+    def find(self, document: bytes) -> Mapping[str, Member]:
+        r"""Return where the values of those members stand that the object has.
+
+        `document` is a JSON object.
+
+        Raises:
+            InvalidRequest: a member is given twice or its name is written with `\u` escapes.
+        """
+        values = self._present(document)
+        found: dict[str, Member] = {}
+        for name, key_start in self._key_positions(document, values).items():
+            colon = _COLON.match(document, key_start + len(name) + 2)
+            assert colon is not None
+            start = colon.end()
+            found[name] = Member(start, start + len(memoryview(values[name])))
+        return found
+
+    def refuse_ambiguous(self, document: bytes) -> None:
+        """Check that nobody can read one of the members differently from us.
+
+        Also refuses a second spelling in other letter case (`Model` beside `model`): some parsers,
+        Go's standard one for example, match names regardless of case.
+
+        Raises:
+            InvalidRequest: as `find`.
+        """
+        self._key_positions(_fold_case(document), None)
+
+    def _present(self, document: bytes | bytearray) -> dict[str, Raw]:
+        decoded = self._decoder.decode(document)
+        return {
+            name: value for name in self._names if (value := getattr(decoded, name)) is not UNSET
+        }
+
+    def _key_positions(self, document: bytes, values: Mapping[str, Raw] | None) -> dict[str, int]:
+        """Return name -> position of the key's opening quote, for the members present."""
+        occurrences: dict[str, list[int]] = {}
+        for count, hit in enumerate(self._pattern.finditer(document)):
+            if count == _MOST_OCCURRENCES:
+                raise InvalidRequest("The request body repeats the names of its fields too often.")
+            occurrences.setdefault(hit[0][1:-1].decode(), []).append(hit.start())
+        disguised = b"\\u00" in document and _SPELLED_LETTER.search(document) is not None
+        if not disguised and all(len(places) == 1 for places in occurrences.values()):
+            if values is None:
+                return {}
+            return {name: occurrences[name][0] for name in values}
+        return self._resolve(document, occurrences)
+
+    def _resolve(self, document: bytes, occurrences: Mapping[str, list[int]]) -> dict[str, int]:
+        """Settle which occurrence is the top-level key, by masking the others."""
+        masked = bytearray(document)
+        for places in occurrences.values():
+            _mask(masked, places)
+        for name in self._present(masked):
+            raise InvalidRequest(
+                f"The name of the field '{name}' must not be written with \\u escapes.", param=name
+            )
+        resolved: dict[str, int] = {}
+        for name, places in occurrences.items():
+            first = self._first_top_level(document, masked, name, places)
+            if first is not None:
+                resolved[name] = places[first]
+        return resolved
+
+    def _first_top_level(
+        self, document: bytes, masked: bytearray, name: str, places: list[int]
+    ) -> int | None:
+        """Return the index in `places` of the top-level key; `masked` is left as it came.
+
+        Raises:
+            InvalidRequest: there is a second one.
+        """
+
+        def seen_within(count: int) -> bool:
+            """Tell whether one of the first `count` occurrences is the top-level key."""
+            _unmask(masked, document, places[:count])
+            seen = name in self._present(masked)
+            _mask(masked, places[:count])
+            return seen
+
+        first = bisect_left(range(1, len(places) + 1), x=True, key=seen_within)
+        if first == len(places):
+            return None
+        rest = places[first + 1 :]
+        _unmask(masked, document, rest)
+        repeated = bool(rest) and name in self._present(masked)
+        _mask(masked, rest)
+        if repeated:
+            raise InvalidRequest(f"The field '{name}' is given more than once.", param=name)
+        return first
+
+
+def _fold_case(document: bytes) -> bytes:
+    """Return the document with ASCII letters made small, those spelled with escapes too.
+
+    It remains valid JSON with the same members, and every byte keeps its place.
+    """
+    folded = document.lower()
+    if b"\\u00" in folded:
+        folded = folded.replace(b"\\u004", b"\\u006")  # A to O; `@` becomes another non-letter
+        folded = _SPELLED_P_TO_Z.sub(rb"\\u007", folded)  # not `_`, which is among them
+    return folded
+
+
+def _mask(document: bytearray, places: list[int]) -> None:
+    """Change the first letter of the quoted names at `places`, so that they are other names."""
+    for place in places:
+        document[place + 1] = _MASK
+
+
+def _unmask(document: bytearray, original: bytes, places: list[int]) -> None:
+    for place in places:
+        document[place + 1] = original[place + 1]

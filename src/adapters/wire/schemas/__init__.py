@@ -1,0 +1,1 @@
+"""The JSON shapes of each vendor, as msgspec Structs and nothing else."""

@@ -1,0 +1,116 @@
+"""Server-sent events on bytes, to the letter of the WHATWG HTML standard, section 9.2.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+import re
+
+from msgspec import Struct
+
+from domain.errors import UpstreamProtocolError
+
+_BOM = b"\xef\xbb\xbf"
+# An event ends with an empty line: two line ends in a row, each CRLF, LF or CR. Atomic groups keep
+# a CRLF from being read as CR followed by LF.
+_EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+
+
+class Event(Struct, frozen=True, gc=False):
+    """One block of a stream, up to and with its empty line.
+
+    Attributes:
+        raw: the bytes as received.
+        data: the `data` lines joined by LF, or None for a block without any (comments, `retry`).
+        name: the `event` field, empty when not given.
+    """
+
+    raw: bytes
+    data: bytes | None = None
+    name: bytes = b""
+
+
+class EventSplitter:
+    """Cuts a stream, split anywhere, into events. The `raw` of all events is the whole stream."""
+
+    def __init__(self, max_event_bytes: int) -> None:
+        """`max_event_bytes` bounds what is held while an event is incomplete."""
+        self._limit = max_event_bytes
+        self._held = bytearray()
+        self._searched = 0
+        self._at_start = True
+
+    @property
+    def holding(self) -> bool:
+        """Whether part of an incomplete event is held back."""
+        return bool(self._held)
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Return the events completed by `chunk`.
+
+        Raises:
+            UpstreamProtocolError: an event is larger than the bound.
+        """
+        if not self._held and chunk.endswith(b"\n\n") and b"\r" not in chunk:
+            blocks = chunk.split(b"\n\n")
+            if not blocks.pop():
+                return [self._event(block + b"\n\n") for block in blocks]
+        return self._feed_slowly(chunk)
+
+    def finish(self) -> Event | None:
+        """Return what is left without its empty line, or None.
+
+        The standard discards it; a caller that knows its servers may look at it all the same.
+        """
+        if not self._held:
+            return None
+        raw = bytes(self._held)
+        self._held.clear()
+        self._searched = 0
+        return self._event(raw)
+
+    def _feed_slowly(self, chunk: bytes) -> list[Event]:
+        held = self._held
+        held += chunk
+        events: list[Event] = []
+        start = 0
+        for end in _EVENT_END.finditer(held, self._searched):
+            # A CR that ends the chunk ends the event at once; should an LF follow, it belongs to
+            # that line end and is received as an empty line before the next event.
+            events.append(self._event(bytes(held[start : end.end()])))
+            start = end.end()
+        del held[:start]
+        # A line end may stand at the very end, its partner still to come.
+        self._searched = max(0, len(held) - 2)
+        if len(held) > self._limit:
+            raise UpstreamProtocolError(f"a stream event is larger than {self._limit} bytes")
+        return events
+
+    def _event(self, raw: bytes) -> Event:
+        text = raw
+        if self._at_start:
+            self._at_start = False
+            text = raw.removeprefix(_BOM)
+        if text.startswith(b"data: ") and text.find(b"\n") == len(text) - 2 and b"\r" not in text:
+            return Event(raw, text[6:-2])
+        return _parse(raw, text)
+
+
+def _parse(raw: bytes, text: bytes) -> Event:
+    data: list[bytes] = []
+    name = b""
+    for line in text.splitlines():  # of bytes: at CR, LF and CRLF only
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value
+    return Event(raw, b"\n".join(data) if data else None, name)
+
+
+def write_event(data: bytes, name: str = "") -> bytes:
+    """Return an event with this data; line ends inside become separate `data` lines."""
+    head = b"event: " + name.encode() + b"\n" if name else b""
+    lines = b"".join(b"data: " + line + b"\n" for line in _LINE_END.split(data))
+    return head + lines + b"\n"

@@ -1,0 +1,141 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from adapters.wire.edit import edit_request
+from domain.errors import InvalidRequest
+from tests.unit.wire.json_texts import spellings, texts, values
+from tests.unit.wire.reference_json import members
+
+stream_options = st.one_of(
+    st.none(),
+    st.builds(dict[str, Any]),
+    st.fixed_dictionaries(
+        {}, optional={"include_usage": st.sampled_from((None, True, False)), "x": values}
+    ),
+)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> bytes:
+    """Bodies with a literal `model` somewhere among any other members, at any depth."""
+    others: dict[str, Any] = draw(st.dictionaries(texts, values, max_size=5))
+    given: dict[str, Any] = others | {"model": draw(texts)}
+    given.pop("stream_options", None)
+    if draw(st.booleans()):
+        given["stream_options"] = draw(stream_options)
+    written = [
+        f"{json.dumps(name)} : {draw(spellings(value, escapes=name != 'stream_options'))}"
+        for name, value in draw(st.permutations(list(given.items())))
+    ]
+    return (" {" + draw(st.sampled_from((",", ", ", "\n,"))).join(written) + "}\n").encode()
+
+
+@given(body=requests(), model=texts, ask=st.booleans())
+def test_an_edit_changes_the_named_members_and_not_one_byte_more(
+    body: bytes, model: str, ask: bool
+) -> None:
+    text = body.decode()
+    before = {name: (start, end) for name, start, end in members(text)}
+    options = before.get("stream_options")
+    if options and ask:
+        inner = text[slice(*options)]
+        assume('"include_usage"' in inner or "include_usage" not in (json.loads(inner) or {}))
+
+    edited = edit_request(body, model=model, ask_for_usage=ask).decode()
+
+    wanted = json.loads(text) | {"model": model}
+    if ask:
+        wanted["stream_options"] = (wanted.get("stream_options") or {}) | {"include_usage": True}
+    assert json.loads(edited) == wanted
+
+    after = {name: (start, end) for name, start, end in members(edited)}
+    assert list(after) == [
+        name
+        for old in before
+        for name in (
+            [old, "stream_options"] if old == "model" and ask and options is None else [old]
+        )
+    ]
+    changed: set[str] = {"model"} | {"stream_options" if ask else "model"}
+    for name in before.keys() - changed:
+        assert edited[slice(*after[name])] == text[slice(*before[name])]
+    assert _without(edited, after, changed) == _without(text, before, changed)
+
+
+def _without(text: str, places: dict[str, tuple[int, int]], names: set[str]) -> str:
+    """Return the text with the values of `names` blanked and an inserted member taken out."""
+    for name in sorted(names & places.keys(), key=lambda name: -places[name][0]):
+        start, end = places[name]
+        text = text[:start] + "?" + text[end:]
+    return text.replace(',"stream_options":?', "")
+
+
+@pytest.mark.parametrize(
+    ("body", "edited"),
+    [
+        (b'{"model":"a"}', b'{"model":"m","stream_options":{"include_usage":true}}'),
+        (
+            b'{"model":"a","stream_options":null}',
+            b'{"model":"m","stream_options":{"include_usage":true}}',
+        ),
+        (
+            b'{"stream_options" : { } , "model": "a"}',
+            b'{"stream_options" : {"include_usage":true } , "model": "m"}',
+        ),
+        (
+            b'{"model":"a","stream_options":{"include_obfuscation":false}}',
+            b'{"model":"m","stream_options":{"include_usage":true,"include_obfuscation":false}}',
+        ),
+        (
+            b'{"model":"a","stream_options":{"include_usage" : false}}',
+            b'{"model":"m","stream_options":{"include_usage" : true}}',
+        ),
+        (
+            b'{"messages":[{"stream_options":{},"model":"b"}],"model":"a"}',
+            (
+                b'{"messages":[{"stream_options":{},"model":"b"}],"model":"m",'
+                b'"stream_options":{"include_usage":true}}'
+            ),
+        ),
+    ],
+)
+def test_usage_is_asked_for_beside_the_other_stream_options(body: bytes, edited: bytes) -> None:
+    assert edit_request(body, model="m", ask_for_usage=True) == edited
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"a","model":"b"}',
+        b'{"model":"a","x":{"model":"c"},"model":"b"}',
+        b'{"\\u006dodel":"a"}',
+        b'{"model":"a","mod\\u0065l":"b"}',
+        b'{"mod\\u0065l":"a","x":{"model":"c"}}',
+        b'{"model":"a","stream_options":{},"stream_options":{}}',
+        b'{"model":"a","stream_options":{"include_usage":false,"include_usage":false}}',
+        b'{"model":"a","stream_options":{"include_us\\u0061ge":false}}',
+        b'{"x":{"model":"a"}}',
+    ],
+)
+def test_a_body_that_others_could_read_differently_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidRequest):
+        edit_request(body, model="m", ask_for_usage=True)
+
+
+def test_names_in_values_and_nested_objects_are_left_alone() -> None:
+    rest = (
+        b'{"messages":[{"role":"model","content":"\\"model\\":\\"x\\"","model":"inner"}],'
+        b'"tools":[{"properties":{"model":{"type":"string"},"n":"model"}}],"a\\"model":1,'
+    )
+    body = rest + b'"model":"outer","z":{"model":[]}}'
+    edited = edit_request(body, model="new", ask_for_usage=False)
+    assert edited == rest + b'"model":"new","z":{"model":[]}}'
+
+
+def test_a_model_name_is_written_as_json() -> None:
+    edited = edit_request(b'{"model":"a"}', model='a"b\\c/é', ask_for_usage=False)
+    assert json.loads(edited) == {"model": 'a"b\\c/é'}

@@ -1,0 +1,59 @@
+import json
+import random
+
+import pytest
+
+from adapters.wire.members import MemberFinder
+from domain.errors import InvalidRequest
+
+FINDER = MemberFinder(("model", "n"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"a"}',
+        b'{"model":"a","x":{"model":"b","model":"c"}}',
+        b'{"x":["model","n","model"],"model":"a","n":1}',
+        b'{"model":"a","x":"\\u006dodel"}',
+        b'{"model":"a","caf\\u00e9":1,"x":"\\u0041"}',
+        b'{"model":"model","n":"n"}',
+        b'{"xmodel":1,"modelx":2,"n ":3}',
+    ],
+)
+def test_an_unambiguous_object_passes(body: bytes) -> None:
+    FINDER.refuse_ambiguous(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b'{"model":"a","model":"a"}', "model"),
+        (b'{"model":"a","Model":"b"}', "model"),
+        (b'{"MODEL":"a","x":{"model":1},"model":"b"}', "model"),
+        (b'{"model":"a","\\u006dodel":"b"}', "model"),
+        (b'{"model":"a","\\u004DODEL":"b"}', "model"),
+        (b'{"model":"a","\\u005aa":1,"MODE\\u004c":"b"}', "model"),
+        (b'{"x":{"n":[{"n":1}]},"n":1,"model":"a","y":{"n":2},"n":3}', "n"),
+    ],
+)
+def test_a_second_reading_is_refused_and_named(body: bytes, param: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        FINDER.refuse_ambiguous(body)
+    assert caught.value.param == param
+
+
+def test_the_member_is_found_among_thousands_of_namesakes() -> None:
+    dice = random.Random(7)
+    for _ in range(20):
+        crowd: list[object] = [{"model": index} for index in range(dice.randrange(500))]
+        pairs = [("a", crowd), ("model", "wanted"), ("b", {"n": crowd, "model": crowd})]
+        dice.shuffle(pairs)
+        body = json.dumps(dict(pairs)).encode()
+        place = FINDER.find(body)["model"]
+        assert body[place.start : place.end] == b'"wanted"'
+
+
+def test_a_flood_of_names_is_refused_rather_than_searched() -> None:
+    with pytest.raises(InvalidRequest):
+        FINDER.find(b'{"model":"a","x":[' + b'"n",' * 20_000 + b"1]}")
