@@ -153,11 +153,10 @@ async def _redis(stores: StoreUrls) -> Check:
         except RedisError:
             warning = "maxmemory-policy cannot be read; make sure that it is noeviction"
         else:
-            policy = found.get("maxmemory-policy") or found.get(b"maxmemory-policy")
-            text = policy.decode() if isinstance(policy, bytes) else str(policy)
-            if text != "noeviction":
+            policy = found.get("maxmemory-policy")
+            if policy != "noeviction":
                 warning = (
-                    f"Redis evicts ({text}): limits and records can be lost - "
+                    f"Redis evicts ({policy}): limits and records can be lost - "
                     "set maxmemory-policy noeviction"
                 )
     finally:

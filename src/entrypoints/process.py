@@ -8,8 +8,8 @@ import sys
 
 import structlog
 import uvloop
-from adapters.telemetry.logging import configure_logging
 
+from adapters.telemetry.logging import configure_logging
 from domain.errors import DomainError, ServiceUnavailable
 from entrypoints.console.app import create_console_app
 from entrypoints.container import Container, open_container

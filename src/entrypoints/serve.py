@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 
 import structlog
-from adapters.telemetry.logging import configure_logging
 from msgspec import Struct, structs
 
 from adapters.sql import migrations
+from adapters.telemetry.logging import configure_logging
 from domain.errors import DomainError
 from entrypoints.child_process import ChildProcess
 from entrypoints.config import BootConfig

@@ -83,7 +83,7 @@ def cli() -> None:
 def main() -> int:
     """Run the command line and return its exit code; every error is one line with its mend."""
     try:
-        result = cli.main(standalone_mode=False)
+        result = cli.main(prog_name="thinkwatch", standalone_mode=False)
     except Exception as error:  # noqa: BLE001 - the outermost frame: whatever it is becomes a line
         code = report_failure(error)
         if code is None:

@@ -20,7 +20,8 @@ configuration is wrong; 69: something it depends on is not available.
 Examples:
   thinkwatch serve
   thinkwatch serve --workers 4 --data-dir /var/lib/thinkwatch
-  DATABASE_URL=postgresql://… REDIS_URL=redis://… CLICKHOUSE_URL=http://… thinkwatch gateway
+  DATABASE_URL=postgresql://… REDIS_URL=redis://… CLICKHOUSE_URL=http://… \\
+    thinkwatch gateway | console | worker
 """
 
 
