@@ -1,0 +1,140 @@
+"""A configuration store of each kind, and aggregates with meaningful defaults."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+from msgspec import Struct
+from uuid_utils import uuid7
+
+from adapters.memory.change_feed import MemoryChangeFeed
+from adapters.memory.configuration import MemoryConfigurationSource
+from adapters.memory.key_directory import MemoryKeyDirectory
+from adapters.memory.store import MemoryStore, MemoryUnitOfWork
+from adapters.sql.configuration import SqlConfigurationSource
+from adapters.sql.engine import create_engine
+from adapters.sql.key_directory import SqlKeyDirectory
+from adapters.sql.unit_of_work import SqlUnitOfWork
+from application.ports.change_feed import Change
+from application.ports.configuration import ConfigurationSource
+from application.ports.directory import KeyDirectory
+from application.ports.unit_of_work import UnitOfWork
+from domain.access.accounts import Role, Team, User
+from domain.accounting.pricing import Price
+from domain.identifiers import (
+    ApiKeyId,
+    LineageId,
+    ModelId,
+    PriceId,
+    ProviderId,
+    RouteId,
+    TeamId,
+    UserId,
+)
+from domain.inference.dialect import Surface
+from domain.keys.policy import ApiKey, KeyPolicy
+from domain.keys.secret import display_prefix, key_hash, mint
+from domain.routing.catalog import Model, ProviderKind, ProviderSpec, Route
+from domain.secret import Secret
+
+NOW_MS = 1_790_000_000_123
+
+
+class RecordingFeed(MemoryChangeFeed):
+    """A change feed that remembers what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.published: list[Change] = []
+
+    async def publish(self, changes: list[Change]) -> None:
+        self.published.extend(changes)
+        await super().publish(changes)
+
+
+class Configuration(Struct):
+    """The adapters of one store, sharing what they see."""
+
+    uow: UnitOfWork
+    source: ConfigurationSource
+    directory: KeyDirectory
+    feed: RecordingFeed
+
+
+def memory_configuration() -> Configuration:
+    store, feed = MemoryStore(), RecordingFeed()
+    return Configuration(
+        MemoryUnitOfWork(store, feed),
+        MemoryConfigurationSource(store),
+        MemoryKeyDirectory(store),
+        feed,
+    )
+
+
+@asynccontextmanager
+async def sql_configuration(url: str) -> AsyncGenerator[Configuration]:
+    engine, feed = create_engine(url), RecordingFeed()
+    try:
+        yield Configuration(
+            SqlUnitOfWork(engine, feed),
+            SqlConfigurationSource(engine),
+            SqlKeyDirectory(engine),
+            feed,
+        )
+    finally:
+        await engine.dispose()
+
+
+def new_id() -> str:
+    return str(uuid7())
+
+
+def a_user(email: str = "dev@example.com", *, role: Role = Role.DEVELOPER, **more: object) -> User:
+    return User(id=UserId(new_id()), email=email, role=role, created_at_ms=NOW_MS, **more)  # pyright: ignore[reportArgumentType]
+
+
+def a_team(name: str = "core") -> Team:
+    return Team(id=TeamId(new_id()), name=name, created_at_ms=NOW_MS)
+
+
+def a_secret(number: int = 1) -> Secret:
+    return mint(number.to_bytes(48, "big"))
+
+
+def a_key(owner: User, *, number: int = 1, name: str = "ci", **policy: object) -> ApiKey:
+    policy.setdefault("surfaces", frozenset({Surface.AI_GATEWAY}))
+    secret, key_id = a_secret(number).reveal(), new_id()
+    return ApiKey(
+        id=ApiKeyId(key_id),
+        lineage_id=LineageId(key_id),
+        owner_id=owner.id,
+        policy=KeyPolicy(name=name, **policy),  # pyright: ignore[reportArgumentType]
+        secret_hash=key_hash(secret),
+        prefix=display_prefix(secret),
+        created_at_ms=NOW_MS,
+    )
+
+
+def a_provider(name: str = "openai", **more: object) -> ProviderSpec:
+    more.setdefault("kind", ProviderKind.OPENAI)
+    return ProviderSpec(id=ProviderId(new_id()), name=name, revision=1, **more)  # pyright: ignore[reportArgumentType]
+
+
+def a_route(provider: ProviderSpec, upstream_model: str = "gpt-4o") -> Route:
+    return Route(
+        id=RouteId(new_id()), provider_id=provider.id, upstream_model=upstream_model, weight=50
+    )
+
+
+def a_price(effective_from_ms: int = NOW_MS, *, output: str = "10.00") -> Price:
+    return Price(
+        id=PriceId(new_id()),
+        effective_from_ms=effective_from_ms,
+        input=Decimal("2.50"),
+        output=Decimal(output),
+        cache_read=Decimal("1.25"),
+    )
+
+
+def a_model(name: str = "gpt-4o", *routes: Route, **more: object) -> Model:
+    return Model(id=ModelId(new_id()), name=name, routes=routes, created_at_ms=NOW_MS, **more)  # pyright: ignore[reportArgumentType]
