@@ -2,14 +2,12 @@
 
 import sys
 
-from entrypoints.parent_death import die_with_parent
-
-PROCESS = "_process"
+from entrypoints.parent_death import CHILD_PROCESS, die_with_parent
 
 
 def main() -> int:
     """Dispatch on the first argument; imports come late, so that each path loads only its own."""
-    if sys.argv[1:2] == [PROCESS]:
+    if sys.argv[1:2] == [CHILD_PROCESS]:
         die_with_parent(int(sys.argv[2]))
         from entrypoints.process import run_process  # noqa: PLC0415
 

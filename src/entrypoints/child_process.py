@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from entrypoints.__main__ import PROCESS
+from entrypoints.parent_death import CHILD_PROCESS
 from entrypoints.process_plan import ProcessPlan
 from entrypoints.restarts import RestartBudget
 
@@ -36,7 +36,7 @@ class ChildProcess:
             # -P: never import from the current directory. A process group of its own: Ctrl-C in a
             # terminal reaches the parent only, which then ends its children in order.
             process = subprocess.Popen(  # noqa: S603 - our own arguments, no shell
-                [sys.executable, "-P", "-m", "entrypoints", PROCESS, str(os.getpid())],
+                [sys.executable, "-P", "-m", "entrypoints", CHILD_PROCESS, str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=sys.stderr.fileno(),
                 pass_fds=(theirs, *(number for number in sockets if number is not None)),

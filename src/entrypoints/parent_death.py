@@ -5,6 +5,9 @@ import os
 import signal
 import sys
 
+CHILD_PROCESS = "_process"
+"""First argument of `python -m entrypoints` that makes it one process of a running server."""
+
 _PR_SET_PDEATHSIG = 1
 
 
