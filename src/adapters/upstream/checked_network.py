@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from typing import cast
 
 import httpcore
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from adapters.upstream.connecting import permitted_addresses
 from domain.routing.address_policy import AddressPolicy
@@ -61,11 +62,43 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         raise failure
 
 
+class _Answers:
+    """Follows the responses on a connection and notices bytes that belong to none of them.
+
+    h11 keeps bytes that came after a response in the same read and takes them for the answer to
+    the next request, so one caller could be handed what was meant for nobody or another. With a
+    second parser the connection is known to be spoilt and is not used again.
+    """
+
+    def __init__(self) -> None:
+        self.spoilt = False
+        self._answered = True
+        self._parser = HttpResponseParser(self)
+
+    def asked(self) -> None:
+        self._answered = False
+
+    def feed(self, data: bytes) -> None:
+        if not self.spoilt:
+            try:
+                self._parser.feed_data(data)
+            except (HttpParserError, HttpParserUpgrade):
+                self.spoilt = True
+
+    def on_message_begin(self) -> None:
+        if self._answered:
+            self.spoilt = True
+
+    def on_message_complete(self) -> None:
+        self._answered = self._parser.get_status_code() >= 200
+
+
 class _WatchedStream(httpcore.AsyncNetworkStream):
-    """Notes the end of the connection."""
+    """Notes the end of the connection, and bytes that belong to no response."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
+        self._answers = _Answers()
 
     async def read(
         self,
@@ -73,7 +106,9 @@ class _WatchedStream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
     ) -> bytes:
         data = await self._stream.read(max_bytes, timeout)
-        if not data:
+        if data:
+            self._answers.feed(data)
+        else:
             _peer_closed.set(True)
         return data
 
@@ -82,6 +117,7 @@ class _WatchedStream(httpcore.AsyncNetworkStream):
         buffer: bytes,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
     ) -> None:
+        self._answers.asked()
         await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
@@ -96,4 +132,7 @@ class _WatchedStream(httpcore.AsyncNetworkStream):
         return _WatchedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> object:
+        # httpcore asks an idle connection this before using it again: yes means "spoilt".
+        if info == "is_readable" and self._answers.spoilt:
+            return True
         return self._stream.get_extra_info(info)

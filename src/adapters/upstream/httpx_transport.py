@@ -157,6 +157,8 @@ class _Response(UpstreamResponse):
         """Judge the head; raises UpstreamProtocolError."""
         self._headers = [(name.lower(), value) for name, value in response.headers.raw]
         status = response.status_code
+        if response.http_version not in ("HTTP/1.1", "HTTP/1.0"):
+            raise UpstreamProtocolError("not HTTP/1.1")
         if status < 200:
             raise UpstreamProtocolError("unexpected informational response")
         if len(self._headers) > MAX_HEADERS:
@@ -289,7 +291,10 @@ class _PoolTransport(httpx.AsyncBaseTransport):
             )
         )
         return httpx.Response(
-            answer.status, headers=answer.headers, stream=_Body(answer), extensions={}
+            answer.status,
+            headers=answer.headers,
+            stream=_Body(answer),
+            extensions={"http_version": answer.extensions["http_version"]},
         )
 
     async def aclose(self) -> None:
