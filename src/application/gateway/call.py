@@ -48,30 +48,26 @@ class InferenceCall:
 class Reply:
     """What goes back to the client. The reply owns the end of the call: always close it.
 
-    `chunks` may be iterated once; a single-chunk reply has its `content_length` set.
+    Either `body` holds everything, or `chunks` yields it once as it becomes available.
     """
 
-    __slots__ = ("_chunks", "_close", "content_length", "headers", "status")
+    __slots__ = ("_close", "body", "chunks", "headers", "status")
 
     def __init__(
         self,
         *,
         status: int,
         headers: list[tuple[bytes, bytes]],
-        chunks: AsyncGenerator[bytes],
         close: Callable[[], Awaitable[None]],
-        content_length: int | None = None,
+        body: bytes = b"",
+        chunks: AsyncGenerator[bytes] | None = None,
     ) -> None:
-        """`close` is run exactly once or more and must tolerate repetition."""
+        """`close` may be run more than once; it releases the upstream and settles the call."""
         self.status = status
         self.headers = headers
-        self.content_length = content_length
-        self._chunks = chunks
+        self.body = body
+        self.chunks = chunks
         self._close = close
-
-    def chunks(self) -> AsyncGenerator[bytes]:
-        """Yield the body's parts as they become available."""
-        return self._chunks
 
     async def aclose(self) -> None:
         """Release the upstream and settle the call if it is not settled yet."""

@@ -26,9 +26,8 @@ class Relay:
             return Reply(
                 status=upstream.status,
                 headers=headers,
-                chunks=_single(opened.head),
+                body=opened.head,
                 close=upstream.aclose,
-                content_length=len(opened.head),
             )
 
         async def close() -> None:
@@ -74,7 +73,3 @@ class Relay:
         settlement.complete(upstream.status)
         if tail:
             yield tail
-
-
-async def _single(body: bytes) -> AsyncGenerator[bytes]:
-    yield body

@@ -119,11 +119,13 @@ class InferenceEndpoint:
 
 
 async def _send_reply(send: Send, reply: Reply) -> None:
-    headers = reply.headers
-    if reply.content_length is not None:
-        headers = [*headers, (b"content-length", str(reply.content_length).encode("ascii"))]
-    async with contextlib.aclosing(reply.chunks()) as chunks:
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    if reply.chunks is None:
+        await respond(send, reply.status, reply.body, reply.headers)
+        return
+    async with contextlib.aclosing(reply.chunks) as chunks:
+        await send(
+            {"type": "http.response.start", "status": reply.status, "headers": reply.headers}
+        )
         async for chunk in chunks:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
