@@ -75,7 +75,7 @@ async def _serve_ports(plan: ProcessPlan, container: Container, stop: asyncio.Ev
         gc.freeze()
         os.write(plan.ready_pipe, b"1")
         os.close(plan.ready_pipe)
-        log.info("process_ready", roles=sorted(plan.roles))
+        log.info("process_ready", roles=sorted(role.value for role in plan.roles))
         await stop.wait()
         log.info("process_draining", grace_s=grace)
         container.begin_drain()

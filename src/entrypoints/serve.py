@@ -108,16 +108,14 @@ class Server:
     def _run_locked(self) -> None:
         data_dir = DataDir(self._config.data_dir)
         with data_dir.lock(self._options.command) as lock, contextlib.ExitStack() as cleanup:
+            _require(*check_ports(self._config, self._options.roles))
             config = with_secrets(self._config)
             stores = EmbeddedStores(config)
             cleanup.callback(stores.stop)
             urls = stores.start()
             if config.database_url is None:
                 _migrate(urls.database_url)
-            _require(
-                *asyncio.run(check_dependencies(config, urls, self._options.roles)),
-                *check_ports(config, self._options.roles),
-            )
+            _require(*asyncio.run(check_dependencies(config, urls, self._options.roles)))
             self._options.before_serving(Installation(config=config, stores=urls))
             lock.publish(stores=urls if stores.embedded else None)
             cleanup.callback(self._drain)
@@ -263,7 +261,7 @@ class Server:
 
 
 def _require(*checks: Check) -> None:
-    """Log the warnings and raise all failures together."""
+    """Log the warnings of `checks` and raise all their failures together."""
     for check in checks:
         if check.warning is not None:
             log.warning("preflight", check=check.name, warning=check.warning)

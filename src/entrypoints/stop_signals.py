@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT in the parent: the first asks for an orderly end, the second ends at once."""
+"""SIGTERM, SIGINT and SIGHUP in the parent: the first asks for an orderly end, the second ends at once."""
 
 import contextlib
 import os
@@ -7,6 +7,10 @@ import signal
 import socket
 from collections.abc import Callable, Generator
 from types import FrameType
+
+
+# SIGHUP: the terminal went away. SIGCHLD only wakes.
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
 class StopRequested(BaseException):
@@ -25,13 +29,14 @@ class StopSignals:
 
     @contextlib.contextmanager
     def installed(self) -> Generator[None, None, None]:
-        """Handle SIGTERM, SIGINT and SIGCHLD (which only wakes) inside the context."""
+        """Handle the signals inside the context."""
         for end in (self._wake, self._woken):
             end.settimeout(0)  # non-blocking
         previous_fd = signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         previous = {
             number: signal.signal(number, self._handle)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+            for number in _SIGNALS
+            if signal.getsignal(number) is not signal.SIG_IGN  # as under nohup
         }
         try:
             yield
