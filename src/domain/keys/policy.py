@@ -3,6 +3,7 @@
 from ipaddress import ip_network
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain.errors import InvalidRequest
 from domain.identifiers import ApiKeyId, LineageId, TeamId, UserId
@@ -57,10 +58,20 @@ class KeyPolicy(Struct, frozen=True, kw_only=True):
         return faults
 
     def checked(self) -> "KeyPolicy":
-        """Return self. Raises `InvalidRequest` naming every fault."""
+        """Return the policy in its stored form. Raises `InvalidRequest` naming every fault."""
         if faults := self.faults():
             raise InvalidRequest("; ".join(faults), param=faults[0].split(" ", 1)[0])
-        return self
+        return self.normal()
+
+    def normal(self) -> "KeyPolicy":
+        """Return the form that is stored and compared: networks in their canonical text.
+
+        Raises:
+            ValueError: a network cannot be read; `faults` tells which.
+        """
+        if self.ip_allow is None:
+            return self
+        return replace(self, ip_allow=tuple(str(ip_network(each)) for each in self.ip_allow))
 
 
 def _model_faults(models: tuple[str, ...] | None) -> list[str]:
@@ -125,3 +136,14 @@ class ApiKey(Struct, frozen=True, kw_only=True):
     created_at_ms: int
     grace_ends_at_ms: int | None = None
     last_used_at_ms: int | None = None
+
+    def condition(self, now_ms: int) -> str:
+        """Return `active`, `rotated` (still in its grace period), `expired` or `revoked`."""
+        if self.state is KeyState.REVOKED:
+            return self.state.value
+        expires_at_ms = self.policy.expires_at_ms
+        if expires_at_ms is not None and now_ms >= expires_at_ms:
+            return "expired"
+        if self.grace_ends_at_ms is not None and now_ms >= self.grace_ends_at_ms:
+            return "expired"
+        return self.state.value
