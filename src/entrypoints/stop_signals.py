@@ -1,4 +1,4 @@
-"""SIGTERM, SIGINT and SIGHUP in the parent: the first asks for an orderly end, the second ends at once."""
+"""SIGTERM, SIGINT and SIGHUP in the parent: the first asks for an orderly end, the second insists."""
 
 import contextlib
 import os
@@ -7,7 +7,6 @@ import signal
 import socket
 from collections.abc import Callable, Generator
 from types import FrameType
-
 
 # SIGHUP: the terminal went away. SIGCHLD only wakes.
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
@@ -36,7 +35,8 @@ class StopSignals:
         previous = {
             number: signal.signal(number, self._handle)
             for number in _SIGNALS
-            if signal.getsignal(number) is not signal.SIG_IGN  # as under nohup
+            # Under nohup the program is to survive its terminal.
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
         }
         try:
             yield
