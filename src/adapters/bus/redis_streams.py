@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Sequence
 from typing import TypeVar, cast
 
 from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
 from redis.exceptions import RedisError, ResponseError
 
 from adapters.bus import scripts
@@ -28,7 +29,7 @@ class RedisStreams(EventBus):
 
     def __init__(
         self,
-        redis: Redis,
+        redis: Redis | RedisCluster,
         *,
         consumer: str,
         clock: Clock,

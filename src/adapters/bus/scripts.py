@@ -144,6 +144,7 @@ return 1
 
 # ARGV: group, consumer, idle ms: consumers of earlier processes that hold nothing
 FORGET_CONSUMERS = """
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local forgotten = 0
 for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
   local seen = {}

@@ -21,6 +21,8 @@ EMBEDDED_SCHEME = "chdb"
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
+# The driver logs a traceback for every failed request and raises it as well; raising is enough.
+logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
 
 class ClickHouse:

@@ -16,12 +16,12 @@ from adapters.journal.frames import HEADER_SIZE, MAX_PAYLOAD, Kind, seal
 from adapters.journal.holding import HeldDirectory, create_held
 from adapters.journal.segments import Segment, read_closed, segment_path
 from adapters.journal.syncing import Fsync, Syncer
-from adapters.journal.text import printable
 from application.ports.backlog import Backlog, Mark, Progress, Reading
 from application.ports.clock import Clock
 from application.ports.records import Journal
 from domain.errors import ServiceUnavailable
 from domain.records.events import RequestRecord
+from domain.records.printable import printable
 
 SPILL_BYTES = 16 * 1024 * 1024
 

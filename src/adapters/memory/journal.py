@@ -8,13 +8,14 @@ from application.ports.backlog import Backlog, Mark, Progress, Reading
 from application.ports.records import Journal
 from domain.errors import ServiceUnavailable
 from domain.records.events import RequestRecord
+from domain.records.printable import printable
 
 
 class MemoryJournal(Journal, Backlog):
     """Keeps final records until they are confirmed."""
 
     def __init__(self, *, quota_bytes: Callable[[], int] = lambda: 64 * 1024 * 1024) -> None:
-        """Refuse to open requests once unconfirmed records take `quota_bytes()`."""
+        """Refuse to open requests once open and unconfirmed records take `quota_bytes()`."""
         self._quota_bytes = quota_bytes
         self._lines: dict[int, bytes] = {}
         self._bytes = 0
@@ -37,14 +38,17 @@ class MemoryJournal(Journal, Backlog):
         if self._bytes >= self._quota_bytes():
             raise ServiceUnavailable("The request journal is full.", retry_after_ms=1000)
         self._open[if_abandoned.event_id] = if_abandoned
+        self._bytes += len(_encode(if_abandoned))
 
     def close(self, record: RequestRecord) -> None:
         """Implement `Journal.close`."""
-        line = msgspec.json.encode(record)
+        line = _encode(record)
         self._lines[self._next] = line
         self._bytes += len(line)
         self._next += 1
-        self._open.pop(record.event_id, None)
+        opened = self._open.pop(record.event_id, None)
+        if opened is not None:
+            self._bytes -= len(_encode(opened))
 
     @property
     def progress(self) -> Progress:
@@ -71,3 +75,10 @@ class MemoryJournal(Journal, Backlog):
         for position in range(self._progress.confirmed.offset, progress.confirmed.offset):
             self._bytes -= len(self._lines.pop(position, b""))
         self._progress = progress
+
+
+def _encode(record: RequestRecord) -> bytes:
+    try:
+        return msgspec.json.encode(record)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(printable(record))

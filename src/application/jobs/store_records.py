@@ -34,7 +34,7 @@ class StoreRecords:
         clock: Clock,
         randomness: Randomness,
         batches: int = 50,
-        wait_ms: int = 1000,
+        wait_ms: int = 500,
         longest_pause_s: float = 15.0,
         give_up_after_ms: int = DAY_MS,
         max_attempts: int = 25,
@@ -42,6 +42,7 @@ class StoreRecords:
     ) -> None:
         """Read as `group`, up to `batches` batches for one delivery.
 
+        `wait_ms` must be shorter than the bus's own bound for a reply.
         `longest_pause_s` must be shorter than the time after which the bus takes a consumer for
         dead: between two tries the batches are claimed anew.
         """

@@ -1,4 +1,4 @@
-"""Making any record encodable."""
+"""Making any record expressible in UTF-8."""
 
 from typing import cast
 
