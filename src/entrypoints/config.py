@@ -40,6 +40,12 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("PUBLIC_CONSOLE_URL", None, "URL under which people reach the console."),
     Variable("CORS_ORIGINS", None, "Web origins that may call the console, comma-separated."),
     Variable("TRUSTED_PROXIES", None, "Networks whose X-Forwarded-For is believed (CIDR list)."),
+    Variable(
+        "UPSTREAM_ALLOWED_NETWORKS",
+        None,
+        "Non-public networks that providers may be in (CIDR list, or none). Unset: loopback and "
+        "private networks while PostgreSQL is embedded, otherwise none.",
+    ),
     Variable("LOG_LEVEL", "info", "debug, info, warning or error."),
     Variable("LOG_FORMAT", "text", "text or json."),
     Variable("THINKWATCH_WORKERS", "1", "Gateway processes; 0 runs all roles in one process."),
@@ -58,6 +64,7 @@ class BootConfig(Struct, frozen=True, kw_only=True):
         encryption_keys: the ring as text; `key_ring()` is the bytes. Empty until the data
             directory's generated key is filled in (`entrypoints.datadir.with_secrets`).
         trusted_proxies: networks in CIDR notation.
+        upstream_allowed_networks: likewise; None means the default of the kind of installation.
     """
 
     data_dir: Path
@@ -75,6 +82,7 @@ class BootConfig(Struct, frozen=True, kw_only=True):
     public_console_url: str | None = None
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
+    upstream_allowed_networks: tuple[str, ...] | None = None
     log_level: str = "info"
     log_format: str = "text"
     workers: int = 1
@@ -149,6 +157,9 @@ def load_config(
         public_console_url=sources.optional("PUBLIC_CONSOLE_URL", values.public_url),
         cors_origins=sources.optional("CORS_ORIGINS", values.many(values.origin)) or (),
         trusted_proxies=sources.optional("TRUSTED_PROXIES", values.many(values.network)) or (),
+        upstream_allowed_networks=sources.optional(
+            "UPSTREAM_ALLOWED_NETWORKS", values.none_or(values.many(values.network))
+        ),
         log_level=sources.value("LOG_LEVEL", values.choice("debug", "info", "warning", "error")),
         log_format=sources.value("LOG_FORMAT", values.choice("text", "json")),
         workers=sources.value("THINKWATCH_WORKERS", values.integer(0, 256)),

@@ -84,6 +84,15 @@ def host(value: str) -> str:
         return value
 
 
+def none_or(read: Callable[[str], tuple[_T, ...]]) -> Callable[[str], tuple[_T, ...]]:
+    """A list, or the word `none` for an empty one (an empty variable counts as unset)."""
+
+    def parse(value: str) -> tuple[_T, ...]:
+        return () if value.strip().lower() == "none" else read(value)
+
+    return parse
+
+
 def many(parse: Callable[[str], _T]) -> Callable[[str], tuple[_T, ...]]:
     """A comma-separated list of what `parse` takes."""
 
