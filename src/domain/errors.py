@@ -30,6 +30,7 @@ DomainError
 │   ├── UpstreamTimeout            a phase of the exchange took too long
 │   └── UpstreamProtocolError      an answer that is not what the wire format says
 ├── ServiceUnavailable             a store of ours is down or a queue is full
+│   └── LimitStoreUnavailable      counters cannot be asked; whether a step happened is unknown
 └── ClientDisconnected             the caller hung up
 ```
 """
@@ -355,6 +356,21 @@ class ServiceUnavailable(DomainError):
         """`retry_after_ms` is a hint, when waiting may help."""
         super().__init__(message)
         self.retry_after_ms = retry_after_ms
+
+
+class LimitStoreUnavailable(ServiceUnavailable):
+    """The limit store did not answer in time, or answered with an error of its own.
+
+    Never shown as it is: the failure mode decides what becomes of the request (limits.md section
+    7). Whether the step was carried out is unknown.
+    """
+
+    code = "rate_limiter_unavailable"
+
+    def __init__(self, detail: str) -> None:
+        """`detail` is for the log; the client gets a fixed sentence."""
+        super().__init__("The rate limiter is unavailable.")
+        self.detail = detail
 
 
 class ClientDisconnected(DomainError):

@@ -1,0 +1,110 @@
+"""Which server owns the hot keys: a fixed one, the master of a service, or a node of a cluster."""
+
+from collections.abc import Awaitable, Callable
+from typing import cast
+from urllib.parse import urlsplit
+
+from msgspec import structs
+from redis.crc import key_slot
+
+from adapters.redis.endpoint import Endpoint, endpoint, endpoints
+from adapters.redis.link import CommandRefused, Reply, dial
+from domain.errors import LimitStoreUnavailable
+
+# All keys of the limit store carry it, so that one script may touch them on a cluster.
+HASH_TAG = "{tw}"
+_SLOT = key_slot(HASH_TAG.encode())
+_TIMEOUT_S = 0.5
+
+Resolve = Callable[[], Awaitable[Endpoint]]
+
+
+def resolver(url: str) -> Resolve:
+    """Return what finds, afresh at every call, the server behind `url` that owns `HASH_TAG`.
+
+    `redis://`, `rediss://` and `unix://` name it; `redis+cluster://a:6379,b:6379` names some nodes;
+    `redis+sentinel://a:26379,b:26379/service/0` names sentinels; `rediss+…` for TLS.
+
+    The resolver raises `LimitStoreUnavailable`.
+
+    Raises:
+        ValueError: not a usable URL.
+    """
+    kind = urlsplit(url).scheme.partition("+")[2]
+    if kind == "cluster":
+        return _in_cluster(endpoints(url))
+    if kind == "sentinel":
+        service, _, db = urlsplit(url).path.strip("/").partition("/")
+        if not service:
+            raise ValueError("a redis+sentinel URL needs a service name: …/mymaster/0")
+        return _by_sentinels(endpoints(url), service, int(db or 0))
+    fixed = endpoint(url)
+
+    async def resolve() -> Endpoint:
+        return fixed
+
+    return resolve
+
+
+def _in_cluster(seeds: list[Endpoint]) -> Resolve:
+    known = list(seeds)
+
+    async def resolve() -> Endpoint:
+        nonlocal known
+        failures: list[str] = []
+        for node in known:
+            try:
+                slots = cast("list[list[Reply]]", await _ask(node, "CLUSTER", "SLOTS"))
+            except LimitStoreUnavailable as error:
+                failures.append(error.detail)
+                continue
+            owners = {
+                _address(node, primary): cast("int", first) <= _SLOT <= cast("int", last)
+                for first, last, primary, *_ in slots
+            }
+            known = [*owners, *(seed for seed in seeds if seed not in owners)]
+            for owner, owns in owners.items():
+                if owns:
+                    return owner
+            failures.append(f"{node}: nobody owns slot {_SLOT}")
+        raise LimitStoreUnavailable("; ".join(failures))
+
+    return resolve
+
+
+def _by_sentinels(sentinels: list[Endpoint], service: str, db: int) -> Resolve:
+    async def resolve() -> Endpoint:
+        failures: list[str] = []
+        for sentinel in sentinels:
+            try:
+                found = await _ask(sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", service)
+            except LimitStoreUnavailable as error:
+                failures.append(error.detail)
+                continue
+            if found is None:
+                failures.append(f"{sentinel} does not know the service '{service}'")
+                continue
+            return structs.replace(_address(sentinel, found), db=db)
+        raise LimitStoreUnavailable("; ".join(failures))
+
+    return resolve
+
+
+async def _ask(node: Endpoint, *command: str) -> Reply:
+    link = await dial(node, connect_timeout_s=_TIMEOUT_S, timeout_s=_TIMEOUT_S)
+    try:
+        return await link.call(*command)
+    except CommandRefused as error:
+        raise LimitStoreUnavailable(f"{node}: {error}") from None
+    finally:
+        link.fail("the question is answered")
+
+
+def _address(asked: Endpoint, found: Reply) -> Endpoint:
+    """Return the node `[host, port, …]`, with the credentials and TLS of the node that named it.
+
+    An empty host stands for the one that was asked.
+    """
+    host, port = cast("list[Reply]", found)[:2]
+    name = cast("bytes", host or b"").decode() or asked.host
+    return structs.replace(asked, host=name, port=int(cast("bytes | int", port)), path=None)

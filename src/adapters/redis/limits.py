@@ -1,0 +1,170 @@
+"""The limit store on Redis or Valkey: one script call per step (limits.md section 5)."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import cast
+
+from msgspec import DecodeError
+
+from adapters.redis import limit_wire as wire
+from adapters.redis.limit_scripts import LimitScripts
+from adapters.redis.pipelined import PipelinedCommands, Script
+from application.ports.limits import LimitMaintenance, LimitStore
+from domain.errors import Conflict
+from domain.limits.amounts import Spend
+from domain.limits.entries import BudgetEntry, Entry, LeaseEntry
+from domain.limits.periods import PeriodSpan
+from domain.limits.reservations import (
+    LONGEST_LIFETIME_MS,
+    Abandoned,
+    Admitted,
+    Claim,
+    Rejected,
+    Reservation,
+    Settled,
+    Usage,
+)
+
+_USED_BEFORE = 2
+
+
+class RedisLimitStore(LimitStore, LimitMaintenance):
+    """Stateless but for its connection; any number of processes share the counters."""
+
+    def __init__(self, commands: PipelinedCommands, scripts: LimitScripts | None = None) -> None:
+        """`scripts` is for tests with a clock of their own."""
+        self._commands = commands
+        self._scripts = scripts or LimitScripts.load()
+
+    async def admit(self, claim: Claim) -> Admitted | Rejected:
+        """See `LimitStore`."""
+        entries, estimate = claim.entries, claim.estimate
+        reply = await self._run(
+            self._scripts.admit,
+            wire.keys_of(claim.reservation_id, entries),
+            wire.admit_arguments(entries, estimate, claim.lifetime_ms, dry_run=False),
+            claim.reservation_id,
+            wire.file(claim),
+        )
+        if reply[0] == _USED_BEFORE:
+            raise Conflict("The reservation id was used before.")
+        return wire.verdict_of(claim, reply)
+
+    async def usage(self, entries: tuple[Entry, ...], estimate: Spend) -> Usage:
+        """See `LimitStore`."""
+        reply = await self._run(
+            self._scripts.admit,
+            wire.keys_of("", entries),
+            wire.admit_arguments(entries, estimate, 0, dry_run=True),
+        )
+        return wire.usage_of(entries, reply)
+
+    async def settle(
+        self, reservation: Reservation, actual: Spend, *, occurred_at_ms: int
+    ) -> Settled:
+        """See `LimitStore`."""
+        return await self._settle(reservation, actual, occurred_at_ms, sweeping=False)
+
+    async def extend(self, reservation: Reservation, lifetime_ms: int) -> bool:
+        """See `LimitStore`."""
+        leases = [
+            key
+            for entry in reservation.entries
+            if isinstance(entry, LeaseEntry)
+            for key in wire.counter_keys(entry)
+        ]
+        reply = await self._commands.run(
+            self._scripts.extend,
+            [wire.INDEX_KEY, wire.record_key(reservation.id), *leases],
+            [wire.plain_arguments(lifetime_ms), reservation.id],
+        )
+        return reply == 1
+
+    async def sweep(self, count: int) -> Sequence[Abandoned]:
+        """See `LimitMaintenance`."""
+        reply = await self._commands.run(
+            self._scripts.due, [wire.INDEX_KEY], [wire.plain_arguments(count)]
+        )
+        expired, beyond = cast("list[list[bytes]]", reply)
+        for reservation, _ in await self._read(beyond):
+            await self.extend(reservation, LONGEST_LIFETIME_MS)
+        found = await self._read(expired)
+        settlements = await asyncio.gather(
+            *(
+                self._settle(each, each.estimate, each.admitted_at_ms, sweeping=True)
+                for each, _ in found
+            )
+        )
+        return [
+            Abandoned(reservation=reservation, context=context, crossings=settled.crossings)
+            for (reservation, context), settled in zip(found, settlements, strict=True)
+            if settled.applied
+        ]
+
+    async def epoch(self) -> int:
+        """See `LimitMaintenance`."""
+        return int(cast("bytes | None", await self._commands.call("GET", wire.EPOCH_KEY)) or 0)
+
+    async def restore_budget(self, entry: BudgetEntry, period: PeriodSpan, used: int) -> int:
+        """See `LimitMaintenance`."""
+        reply = await self._commands.run(
+            self._scripts.restore,
+            [wire.PREFIX + entry.key(period)],
+            [wire.plain_arguments(used, entry.limit, period.end_ms)],
+        )
+        return cast("int", reply)
+
+    async def mark_restored(self) -> int:
+        """See `LimitMaintenance`."""
+        reply = await self._commands.run(
+            self._scripts.epoch, [wire.EPOCH_KEY], [wire.plain_arguments()]
+        )
+        return cast("int", reply)
+
+    async def reset(self, entries: Sequence[Entry]) -> None:
+        """See `LimitMaintenance`."""
+        counted = [entry for entry in entries if not isinstance(entry, LeaseEntry)]
+        await self._commands.run(
+            self._scripts.reset,
+            [key for entry in counted for key in wire.counter_keys(entry)],
+            [wire.reset_arguments(counted)],
+        )
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._commands.aclose()
+
+    async def _settle(
+        self, reservation: Reservation, actual: Spend, occurred_at_ms: int, *, sweeping: bool
+    ) -> Settled:
+        reply = await self._run(
+            self._scripts.settle,
+            wire.keys_of(reservation.id, reservation.entries),
+            wire.settle_arguments(reservation, actual, occurred_at_ms, sweeping=sweeping),
+            reservation.id,
+        )
+        return wire.settled_of(reservation, reply)
+
+    async def _read(self, ids: Sequence[bytes]) -> list[tuple[Reservation, bytes]]:
+        """Return the reservations of `ids`; what cannot be read leaves the index for good.
+
+        A record is missing when the store lost it, and cannot be read only if something else than
+        this program wrote it.
+        """
+        if not ids:
+            return []
+        names = [each.decode() for each in ids]
+        records = await self._commands.call("MGET", *(wire.record_key(name) for name in names))
+        found: list[tuple[Reservation, bytes]] = []
+        lost: list[str] = []
+        for name, record in zip(names, cast("list[bytes | None]", records), strict=True):
+            try:
+                found.append(wire.unfile(name, record or b""))
+            except (DecodeError, ValueError):
+                lost.append(name)
+        if lost:
+            await self._commands.call("ZREM", wire.INDEX_KEY, *lost)
+        return found
+
+    async def _run(self, script: Script, keys: list[str], *arguments: str | bytes) -> list[int]:
+        return cast("list[int]", await self._commands.run(script, keys, arguments))

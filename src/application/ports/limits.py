@@ -1,0 +1,111 @@
+"""Counters of limits, shared by every process."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+from domain.limits.amounts import Spend
+from domain.limits.entries import BudgetEntry, Entry
+from domain.limits.periods import PeriodSpan
+from domain.limits.reservations import (
+    Abandoned,
+    Admitted,
+    Claim,
+    Rejected,
+    Reservation,
+    Settled,
+    Usage,
+)
+
+
+class LimitStore(Protocol):
+    """Admission and settlement, each one atomic step by the store's own clock.
+
+    Every method is bounded in time and raises `LimitStoreUnavailable` when the store did not answer
+    within it; whether the step was carried out is then unknown. None is repeated by the store.
+    """
+
+    @abstractmethod
+    async def admit(self, claim: Claim) -> Admitted | Rejected:
+        """Count every entry of `claim`, or nothing.
+
+        After `LimitStoreUnavailable` a caller that lets the request through settles
+        `Reservation.unconfirmed(...)`, which is right whether or not the claim arrived; one that
+        refuses it settles the same with `NOTHING`.
+
+        Raises:
+            Conflict: the reservation id was used before.
+            LimitStoreUnavailable
+        """
+        ...
+
+    @abstractmethod
+    async def settle(
+        self, reservation: Reservation, actual: Spend, *, occurred_at_ms: int
+    ) -> Settled:
+        """Replace `reservation` by what was used. Never rejects; works at most once.
+
+        Give `requests=0` for a call that is not to count at all (refused before it went upstream),
+        `requests=1` with no tokens for one that failed upstream. Settling again, also after
+        `LimitStoreUnavailable` or from a journal, is safe and changes nothing.
+
+        `occurred_at_ms` is when the usage happened by the caller's clock. It matters only for a
+        reservation the store does not know: its windows count then.
+
+        Raises:
+            LimitStoreUnavailable
+        """
+        ...
+
+    @abstractmethod
+    async def extend(self, reservation: Reservation, lifetime_ms: int) -> bool:
+        """Heartbeat: live `lifetime_ms` from now. False when the reservation is settled or lost.
+
+        Raises:
+            LimitStoreUnavailable
+        """
+        ...
+
+    @abstractmethod
+    async def usage(self, entries: tuple[Entry, ...], estimate: Spend) -> Usage:
+        """Return what `admit` would say, without counting anything.
+
+        Raises:
+            LimitStoreUnavailable
+        """
+        ...
+
+
+class LimitMaintenance(Protocol):
+    """What jobs and operators do to the same counters. Raises like `LimitStore`."""
+
+    @abstractmethod
+    async def sweep(self, count: int) -> Sequence[Abandoned]:
+        """Settle up to `count` expired reservations at their estimates and return them.
+
+        Each is returned to one sweeper only, whichever process runs it.
+        """
+        ...
+
+    @abstractmethod
+    async def epoch(self) -> int:
+        """Return the store's epoch, 0 when it is empty and budgets are to be restored."""
+        ...
+
+    @abstractmethod
+    async def restore_budget(self, entry: BudgetEntry, period: PeriodSpan, used: int) -> int:
+        """Raise a counter to a total known from the ledger and return what it then holds.
+
+        Never lowers it and may be repeated. Thresholds up to `used` count as having fired.
+        """
+        ...
+
+    @abstractmethod
+    async def mark_restored(self) -> int:
+        """Begin a new epoch unless one runs; return the epoch. Strict budgets admit again."""
+        ...
+
+    @abstractmethod
+    async def reset(self, entries: Sequence[Entry]) -> None:
+        """Forget what windows and current budgets counted; leases and fired alerts stay."""
+        ...
