@@ -273,8 +273,8 @@ def _measure(content: Content) -> tuple[int, bool]:
     for call in calls:
         if call.function is not None:
             characters += len(call.function.name or "") + len(call.function.arguments or "")
-        elif isinstance(call.custom, Raw):
-            characters += len(memoryview(call.custom))
+        if call.custom is not None:
+            characters += len(call.custom.name or "") + len(call.custom.input or "")
     return characters, bool(characters or calls) or not is_null(content.audio)
 
 

@@ -38,11 +38,18 @@ class Function(Struct, frozen=True):
     arguments: str | None = None
 
 
+class Custom(Struct, frozen=True):
+    """A call of a custom tool, whole or as one delta."""
+
+    name: str | None = None
+    input: str | None = None
+
+
 class ToolCall(Struct, frozen=True):
-    """An entry of `tool_calls`; `custom` tools carry `input` instead of a function."""
+    """An entry of `tool_calls`."""
 
     function: Function | None = None
-    custom: MaybeRaw = UNSET
+    custom: Custom | None = None
 
 
 class Content(Struct, frozen=True):
