@@ -46,6 +46,12 @@ VARIABLES: tuple[Variable, ...] = (
         "Non-public networks that providers may be in (CIDR list, or none). Unset: loopback and "
         "private networks while PostgreSQL is embedded, otherwise none.",
     ),
+    Variable(
+        "THINKWATCH_TOKEN",
+        None,
+        "Shown to the console by commands that ask it; unset: the data directory's set-up token.",
+        secret=True,
+    ),
     Variable("LOG_LEVEL", "info", "debug, info, warning or error."),
     Variable("LOG_FORMAT", "text", "text or json."),
     Variable("THINKWATCH_WORKERS", "1", "Gateway processes; 0 runs all roles in one process."),
@@ -74,6 +80,7 @@ class BootConfig(Struct, frozen=True, kw_only=True):
     encryption_keys: tuple[Secret, ...] = ()
     jwt_secret: Secret | None = None
     metrics_bearer_token: Secret | None = None
+    console_token: Secret | None = None
     gateway_host: str = "0.0.0.0"  # noqa: S104 - the gateway is there to be reached
     gateway_port: int = 3000
     console_host: str = "127.0.0.1"
@@ -149,6 +156,7 @@ def load_config(
         or (),
         jwt_secret=sources.optional("JWT_SECRET", values.token(32)),
         metrics_bearer_token=sources.optional("METRICS_BEARER_TOKEN", values.token(16)),
+        console_token=sources.optional("THINKWATCH_TOKEN", values.token(16)),
         gateway_host=sources.value("GATEWAY_HOST", values.host),
         gateway_port=sources.value("GATEWAY_PORT", values.integer(0, 65_535)),
         console_host=sources.value("CONSOLE_HOST", values.host),
