@@ -23,9 +23,14 @@ class Rotation(Struct, frozen=True, kw_only=True):
 
 
 def rotate(
-    key: ApiKey, *, successor_id: ApiKeyId, secret: Secret, now_ms: int, grace_ms: int
+    key: ApiKey,
+    *,
+    successor_id: ApiKeyId,
+    secret: Secret,
+    now_ms: int,
+    grace_ms: int,
 ) -> Rotation:
-    """Give the lineage of `key` a new secret; policy, owner, lineage and expiry stay.
+    """Give the lineage of `key` a new secret; policy, owner and lineage stay.
 
     `grace_ms` may be zero: then the old secret stops at once. Grace never outlives the key's own
     expiry, because authentication checks both.

@@ -1,0 +1,1 @@
+"""The declarative document: read it, plan it, apply it, export it (operations.md section 2)."""

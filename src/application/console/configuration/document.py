@@ -1,0 +1,123 @@
+"""The members of the document. Every Struct refuses members it does not know."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec import Struct, field
+
+from domain.access.accounts import Role
+from domain.inference.dialect import Surface
+from domain.routing.catalog import ProviderKind
+
+VERSION = 1
+
+# Members that belong to the document but whose feature does not exist yet. They are refused by
+# name: an operator must not believe that a limit holds which nobody enforces.
+NOT_AVAILABLE = ("limits", "budgets", "mcp_servers", "forwarders")
+
+
+class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A provider, identified by `name`. `credentials` left out means: keep what is stored."""
+
+    name: str
+    kind: ProviderKind
+    base_url: str | None = None
+    credentials: dict[str, object] | None = None
+    options: dict[str, object] = {}
+    enabled: bool = True
+
+
+class PriceEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """USD per million tokens; kinds left out cost what `input` or `output` costs."""
+
+    input: Decimal
+    output: Decimal
+    cache_read: Decimal | None = None
+    cache_write_5m: Decimal | None = None
+    cache_write_1h: Decimal | None = None
+    audio_in: Decimal | None = None
+    reasoning: Decimal | None = None
+    audio_out: Decimal | None = None
+
+
+class RouteEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A route, identified by provider and upstream model (by default the model's own name)."""
+
+    provider: str
+    upstream_model: str | None = None
+    tier: int = 0
+    weight: int = 100
+    enabled: bool = True
+
+
+class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model, identified by `name`. `price` left out means: leave the price list alone."""
+
+    name: str
+    routes: tuple[RouteEntry, ...]
+    input_multiplier: Decimal = Decimal(1)
+    output_multiplier: Decimal = Decimal(1)
+    price: PriceEntry | None = None
+    enabled: bool = True
+
+
+class TeamEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A team, identified by `name`."""
+
+    name: str
+
+
+class UserEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A user, identified by `email`."""
+
+    email: str
+    role: Role
+    teams: tuple[str, ...] = ()
+    enabled: bool = True
+
+
+class KeyEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A key, identified by `owner` and `name`.
+
+    `secret` left out means: mint one for a new key, keep the one of an existing key. Durations are
+    written like `90d`.
+    """
+
+    name: str
+    owner: str
+    surfaces: tuple[Surface, ...]
+    models: tuple[str, ...] | None = None
+    teams: tuple[str, ...] = ()
+    secret: str | None = None
+    expires_at: datetime | None = None
+    inactivity_timeout: str | None = None
+    rotation_period: str | None = None
+    ip_allow: tuple[str, ...] | None = None
+    cost_centre: str | None = None
+    tags: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"KeyEntry(name={self.name!r}, owner={self.owner!r})"
+
+
+class Document(Struct, frozen=True, kw_only=True):
+    """What could be read. Lists keep their positions: an entry that could not be read is None."""
+
+    settings: Mapping[str, object] = field(default_factory=dict[str, object])
+    providers: tuple[ProviderEntry | None, ...] = ()
+    models: tuple[ModelEntry | None, ...] = ()
+    teams: tuple[TeamEntry | None, ...] = ()
+    users: tuple[UserEntry | None, ...] = ()
+    keys: tuple[KeyEntry | None, ...] = ()
+
+
+# Lists of the document and the Struct of their entries.
+LISTS: Mapping[str, type[Struct]] = {
+    "providers": ProviderEntry,
+    "models": ModelEntry,
+    "teams": TeamEntry,
+    "users": UserEntry,
+    "keys": KeyEntry,
+}
