@@ -1,0 +1,43 @@
+"""PasswordHasher: hashes that tell right from wrong and give nothing away."""
+
+import asyncio
+
+import pytest
+
+from adapters.identity.passwords import Argon2Passwords
+from application.ports.identity import PasswordHasher
+from domain.secret import Secret
+
+RIGHT, WRONG = Secret("correct horse ✓"), Secret("correct horse")
+
+
+@pytest.fixture
+def hasher() -> PasswordHasher:
+    return Argon2Passwords(time_cost=1, memory_kib=64, lanes=1)
+
+
+async def test_a_hash_knows_its_password_and_no_other(hasher: PasswordHasher) -> None:
+    hashed = await hasher.hash(RIGHT)
+    assert await hasher.verify(RIGHT, hashed)
+    assert not await hasher.verify(WRONG, hashed)
+
+
+async def test_a_hash_is_salted_and_does_not_hold_the_password(hasher: PasswordHasher) -> None:
+    first, second = await hasher.hash(RIGHT), await hasher.hash(RIGHT)
+    assert first != second
+    assert RIGHT.reveal() not in first
+
+
+async def test_a_hash_made_at_another_cost_still_verifies(hasher: PasswordHasher) -> None:
+    dearer = Argon2Passwords(time_cost=2, memory_kib=128, lanes=2)
+    assert await hasher.verify(RIGHT, await dearer.hash(RIGHT))
+
+
+@pytest.mark.parametrize("stored", ["", "plain", "$argon2id$v=19$m=64,t=1,p=1$AAAA", "\0"])
+async def test_what_is_no_hash_matches_nothing(hasher: PasswordHasher, stored: str) -> None:
+    assert not await hasher.verify(RIGHT, stored)
+
+
+async def test_many_at_once_all_get_their_answer(hasher: PasswordHasher) -> None:
+    hashes = await asyncio.gather(*(hasher.hash(RIGHT) for _ in range(12)))
+    assert all(await asyncio.gather(*(hasher.verify(RIGHT, one) for one in hashes)))
