@@ -50,8 +50,8 @@ class RecordQuery(Struct, frozen=True, kw_only=True):
     overlap_ms: int = 0
 
 
-class RecordPage(Struct, frozen=True):
-    """Some records.
+class RecordPage(Struct, frozen=True, rename={"next": "next_cursor", "tail": "tail_cursor"}):
+    """Some records; the JSON names of the cursors are those of every list of the console API.
 
     Attributes:
         next: cursor of the following page. None at the end of `newest`; in `arrival` order always
@@ -115,6 +115,10 @@ class RequestRecords:
         found = await self._log.arrivals(wanted, limit=query.limit, after=Arrival(moment, event_id))
         if found:
             moment, event_id = found[-1].stored_at_ms, found[-1].record.event_id
+        if len(found) < query.limit:
+            # Nothing more is there up to now: a filter that matches little needs no longer look
+            # through what it has seen.
+            moment, event_id = max((moment, event_id), _decode(tail, ARRIVAL))
         return RecordPage(
             items=tuple(row.record for row in found),
             next=_encode(ARRIVAL, moment, event_id),
