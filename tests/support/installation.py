@@ -63,7 +63,7 @@ class Installation:
 
 
 def all_records(running: Program) -> list[dict[str, Any]]:
-    """Return what `thinkwatch requests --json` prints, newest first."""
+    """Return what `thinkwatch requests --json` prints, oldest first."""
     finished = running.run("requests", "--json", "--limit", "1000")
     assert finished.code == 0, finished.err
     return [json.loads(line) for line in finished.out.splitlines()]
