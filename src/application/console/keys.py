@@ -25,12 +25,14 @@ class NewKey(Struct, frozen=True, kw_only=True):
         owner_email: None means the only user there is.
         team_names: teams the key counts for besides those of its owner; they are looked up and
             put into the policy.
+        lifetime_ms: sets the policy's expiry to this long from now.
         secret: a well-formed key to import; minted when None.
     """
 
     policy: KeyPolicy
     owner_email: str | None = None
     team_names: tuple[str, ...] = ()
+    lifetime_ms: int | None = None
     secret: Secret | None = None
 
 
@@ -71,7 +73,10 @@ class ManageKeys:
             Conflict: the owner has an active key of that name, or the secret was used before.
         """
         now_ms = self._clock.now_ms()
-        policy = wanted.policy.checked()
+        policy = wanted.policy
+        if wanted.lifetime_ms is not None:
+            policy = replace(policy, expires_at_ms=now_ms + wanted.lifetime_ms)
+        policy = policy.checked()
         if policy.expires_at_ms is not None and policy.expires_at_ms <= now_ms:
             raise InvalidRequest("The expiry is in the past.", param="expires_at")
         secret = wanted.secret or mint(self._randomness.token_bytes(RANDOM_BYTES))
