@@ -4,45 +4,46 @@ Each process opens the services of its roles on the stores it was given; everyth
 is closed in reverse order when the context ends.
 """
 
+import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from ipaddress import ip_network
 from pathlib import Path
 
 import structlog
+from msgspec import Struct
+
 from adapters.bus.redis_streams import RedisStreams
 from adapters.clickhouse.client import ClickHouse
 from adapters.clickhouse.migrations import migrate as migrate_clickhouse
 from adapters.clickhouse.request_log import ClickHouseRequestLog
 from adapters.clickhouse.writer import ClickHouseRequests
+from adapters.crypto.cipher import AesGcmCipher
+from adapters.identity.passwords import Argon2Passwords
+from adapters.journal.adoption import FileDeadJournals
+from adapters.journal.journal import FileJournal
 from adapters.providers.factory import ProvidersByKind
 from adapters.redis.change_feed import RedisChangeFeed
 from adapters.redis.connection import connect
 from adapters.redis.connection import ping as ping_redis
 from adapters.sql.configuration import SqlConfigurationSource
+from adapters.sql.engine import create_engine
+from adapters.sql.engine import ping as ping_sql
 from adapters.sql.key_directory import SqlKeyDirectory
 from adapters.sql.migrations import scripts_directory
 from adapters.sql.unit_of_work import SqlUnitOfWork
+from adapters.system.clock import SystemClock
+from adapters.system.identifiers import UuidGenerator
+from adapters.system.randomness import SystemRandomness
+from adapters.upstream.http11 import Http11Transport
 from adapters.upstream.httpx_transport import HttpxTransport
+from adapters.upstream.options import TransportOptions
+from adapters.wire.openai_chat import OpenAIChatCodec
 from application.console.administrators import ManageAdministrators
 from application.console.configuration.apply import ApplyConfiguration
 from application.console.configuration.export import ExportConfiguration
 from application.console.keys import ManageKeys
 from application.console.request_records import RequestRecords
-from msgspec import Struct
-
-from adapters.crypto.cipher import AesGcmCipher
-from adapters.identity.passwords import Argon2Passwords
-from adapters.journal.adoption import FileDeadJournals
-from adapters.journal.journal import FileJournal
-from adapters.sql.engine import create_engine
-from adapters.sql.engine import ping as ping_sql
-from adapters.system.clock import SystemClock
-from adapters.system.identifiers import UuidGenerator
-from adapters.system.randomness import SystemRandomness
-from adapters.upstream.http11 import Http11Transport
-from adapters.upstream.options import TransportOptions
-from adapters.wire.openai_chat import OpenAIChatCodec
 from application.gateway.authenticate import Authenticator
 from application.gateway.dispatch import Dispatcher
 from application.gateway.handle_inference import HandleInference
@@ -64,6 +65,7 @@ from domain.secret import Secret
 from entrypoints.client_address import Networks
 from entrypoints.config import BootConfig
 from entrypoints.console.services import Console
+from entrypoints.datadir import DataDir
 from entrypoints.gateway.errors import describe_error
 from entrypoints.gateway.services import Gateway
 from entrypoints.health import HealthChecks
@@ -119,6 +121,8 @@ async def open_container(
                 _run_worker(process, clickhouse)
             if Role.CONSOLE in roles:
                 console = _open_console(process, clickhouse, setup_token)
+        # Registered last, so it runs first, on everything that is still open.
+        stack.push_async_callback(process.drain)
         yield Container(gateway=gateway, console=console)
 
 
@@ -131,12 +135,16 @@ async def open_administration(
         process = await _Process.open(config, stores, stack, frozenset())
         clock, ids, randomness = process.clock, process.ids, process.randomness
         uow = SqlUnitOfWork(process.engine, process.feed)
+        providers = ProvidersByKind(process.cipher, process.transport_of, clock)
         yield Administration(
             keys=ManageKeys(uow, clock, ids, randomness),
             administrators=ManageAdministrators(uow, Argon2Passwords(), clock, ids, randomness),
-            apply=ApplyConfiguration(uow, process.cipher, clock, ids, randomness),
-            export=ExportConfiguration(uow),
+            apply=ApplyConfiguration(uow, process.cipher, providers, clock, ids, randomness),
+            export=ExportConfiguration(uow, clock),
         )
+
+
+_Drain = Callable[[float], Awaitable[object]]
 
 
 class _Process:
@@ -156,6 +164,9 @@ class _Process:
         self.randomness = SystemRandomness()
         self.instance = "-".join([*sorted(roles), self.ids.new_id()])
         self.tasks = TaskSupervisor()
+        self._first: list[_Drain] = []
+        self._then: list[_Drain] = []
+        self._last: list[Callable[[], None]] = []
         self.engine = create_engine(stores.database_url)
         self.redis = connect(stores.redis_url, operation_timeout=HOT_REDIS_TIMEOUT_S)
         self.feed = RedisChangeFeed(self.redis, self.randomness)
@@ -177,8 +188,36 @@ class _Process:
         stack.push_async_callback(process.tasks.cancel_all, DRAIN_SECONDS)
         return process
 
+    def drain_first(self, drain: _Drain) -> None:
+        """Register a job that is drained side by side with the others registered here.
+
+        Shipping waits until the sink has confirmed, so both must run at the same time.
+        """
+        self._first.append(drain)
+
+    def drain_then(self, drain: _Drain) -> None:
+        """Register a job that is drained after those."""
+        self._then.append(drain)
+
+    def at_the_end(self, close: Callable[[], None]) -> None:
+        """Register what is closed after everything is drained."""
+        self._last.append(close)
+
+    async def drain(self) -> None:
+        """Stop the background tasks, then finish their work, each step bounded in time."""
+        await self.tasks.cancel_all(DRAIN_SECONDS)
+        for group in (self._first, self._then):
+            results = await asyncio.gather(
+                *(drain(DRAIN_SECONDS) for drain in group), return_exceptions=True
+            )
+            for result in results:
+                if isinstance(result, Exception):
+                    log.warning("drain_failed", exc_info=result)
+        for close in self._last:
+            close()
+
     def bus(self) -> RedisStreams:
-        return RedisStreams(self.redis, consumer=self.instance)
+        return RedisStreams(self.redis, consumer=self.instance, clock=self.clock)
 
     async def ping_database(self) -> None:
         await ping_sql(self.engine)
@@ -205,11 +244,11 @@ class _Process:
 
 
 async def _open_gateway(process: _Process) -> Gateway:
-    clock, stack, tasks = process.clock, process.stack, process.tasks
+    clock, tasks = process.clock, process.tasks
     runtime = CurrentSnapshot()
     keys = Authenticator(SqlKeyDirectory(process.engine), clock)
     pool = ProviderPool(ProvidersByKind(process.cipher, process.transport_of, clock), tasks)
-    stack.push_async_callback(pool.aclose)
+    process.stack.push_async_callback(pool.aclose)
     refresher = SnapshotRefresher(
         SqlConfigurationSource(process.engine),
         process.feed,
@@ -226,17 +265,16 @@ async def _open_gateway(process: _Process) -> Gateway:
         clock=clock,
         quota_bytes=lambda: runtime.get().settings.integer("records.journal_quota_bytes"),
     )
-    stack.callback(journal.shut)
     bus = process.bus()
     ship = ShipRecords(journal, bus, clock=clock, randomness=process.randomness)
     adopt = AdoptJournals(
         FileDeadJournals(process.journal_dir), bus, clock=clock, randomness=process.randomness
     )
     flush = FlushKeyUse(keys)
-    for job in (ship, adopt, flush):
-        stack.push_async_callback(job.drain, DRAIN_SECONDS)
-    # Registered last, so it runs first: the loops stop before the drains above finish their work.
-    stack.push_async_callback(tasks.cancel_all, DRAIN_SECONDS)
+    process.drain_first(ship.drain)
+    process.drain_then(adopt.drain)
+    process.drain_then(flush.drain)
+    process.at_the_end(journal.shut)
     tasks.run_forever("configuration-feed", refresher.follow_feed)
     tasks.run_forever("configuration-poll", refresher.poll)
     tasks.run_forever("ship-records", ship.run)
@@ -270,13 +308,11 @@ async def _open_gateway(process: _Process) -> Gateway:
 
 async def _open_clickhouse(process: _Process) -> ClickHouse:
     url = process.config.clickhouse_url
-    clickhouse = (
-        ClickHouse.at_url(url.reveal())
-        if url is not None
-        else ClickHouse.embedded(process.config.data_dir / "clickhouse")
+    clickhouse = ClickHouse(
+        url.reveal() if url is not None else f"chdb://{DataDir(process.config.data_dir).clickhouse}"
     )
     process.stack.push_async_callback(clickhouse.aclose)
-    await migrate_clickhouse(clickhouse, scripts_directory() / "clickhouse", clock=process.clock)
+    await migrate_clickhouse(clickhouse, scripts_directory() / "clickhouse")
     return clickhouse
 
 
@@ -295,9 +331,8 @@ def _run_worker(process: _Process, clickhouse: ClickHouse) -> None:
         clock=process.clock,
         randomness=process.randomness,
     )
-    for job in (adopt, store):
-        process.stack.push_async_callback(job.drain, DRAIN_SECONDS)
-    process.stack.push_async_callback(process.tasks.cancel_all, DRAIN_SECONDS)
+    process.drain_first(store.drain)
+    process.drain_then(adopt.drain)
     process.tasks.run_forever("store-records", store.run)
     process.tasks.run_forever("adopt-journals", adopt.run)
 
