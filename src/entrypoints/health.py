@@ -77,7 +77,6 @@ def health_routes(checks: HealthChecks) -> list[HTTPRouteHandler]:
         "/health/live",
         http_method=["GET", "HEAD"],
         opt={"public": True},
-        operation_id="health_live",
         tags=["health"],
     )
     async def live() -> dict[str, str]:
@@ -88,7 +87,6 @@ def health_routes(checks: HealthChecks) -> list[HTTPRouteHandler]:
         "/health/ready",
         http_method=["GET", "HEAD"],
         opt={"public": True},
-        operation_id="health_ready",
         tags=["health"],
     )
     async def ready() -> Response[Readiness]:

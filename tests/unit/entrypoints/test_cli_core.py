@@ -50,7 +50,9 @@ def test_help_lists_every_command_and_the_exit_codes_without_importing_any(tmp_p
         assert heavy not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["serve", "gateway", "console", "worker", "doctor", "version"])
+@pytest.mark.parametrize(
+    "name", ["quickstart", "serve", "gateway", "console", "worker", "doctor", "openapi", "version"]
+)
 def test_every_command_has_help_with_an_example(tmp_path: Path, name: str) -> None:
     done = run(name, "--help", cwd=tmp_path)
     assert done.returncode == 0
