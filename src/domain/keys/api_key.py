@@ -69,14 +69,19 @@ class Caller(Struct, frozen=True, kw_only=True):
             raise KeyExpired("This API key was rotated and its grace period has ended.")
         if self.expires_at_ms is not None and now_ms >= self.expires_at_ms:
             raise KeyExpired
-        if self.inactivity_ms is not None:
-            last_sign_of_life = max(self.created_at_ms, self.last_used_at_ms or 0)
-            if now_ms - last_sign_of_life >= self.inactivity_ms:
-                raise KeyExpired("This API key was closed because it was not used for too long.")
+        if self.is_inactive(now_ms):
+            raise KeyExpired("This API key was closed because it was not used for too long.")
         if not self.owner_active:
             raise OwnerInactive
         if surface not in self.surfaces:
             raise SurfaceNotAllowed(surface)
+
+    def is_inactive(self, now_ms: int) -> bool:
+        """Tell whether the key has gone unused for its inactivity limit."""
+        if self.inactivity_ms is None:
+            return False
+        last_sign_of_life = max(self.created_at_ms, self.last_used_at_ms or 0)
+        return now_ms - last_sign_of_life >= self.inactivity_ms
 
     def check_address(self, client_ip: str) -> None:
         """Raise unless the key may be used from `client_ip` (text form, as the edge resolved it).

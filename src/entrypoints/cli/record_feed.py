@@ -27,7 +27,7 @@ class Named(Struct, frozen=True):
     event_id: str
 
 
-class Page(Struct, frozen=True):
+class Page(Struct, frozen=True, rename={"next": "next_cursor", "tail": "tail_cursor"}):
     """A page of the API; records stay as they came."""
 
     items: tuple[Raw, ...]
