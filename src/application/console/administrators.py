@@ -86,7 +86,7 @@ class ManageAdministrators:
         chosen = generated or password
         assert chosen is not None
         if faults := password_faults(chosen.reveal()):
-            raise InvalidRequest(f"The password {' and '.join(faults)}.", param="password")
+            raise InvalidRequest(f"The password {', '.join(faults)}.", param="password")
         return generated, await self._passwords.hash(chosen)
 
     def _made_up(self) -> Secret:

@@ -65,7 +65,7 @@ class ApplyConfiguration:
         async with self._uow.begin(exclusive=True) as tx:
             planning = await self._planning(tx, reading, prune=prune)
             plan = await self._plan(planning)
-            if faults := _all_faults(source, planning.faults):
+            if faults := _all_faults(source.faults, reading.faults, planning.faults):
                 raise ValidationFailed([_masked(fault, source.inserted) for fault in faults])
             steps = tuple(_masked_step(planned.step, source.inserted) for planned in plan)
             if dry_run or not any(planned.work for planned in plan):
@@ -82,7 +82,7 @@ class ApplyConfiguration:
             prune=prune,
             now_ms=self._clock.now_ms(),
             ids=self._ids,
-            faults=list(reading.faults),
+            faults=[],
         )
 
     async def _plan(self, planning: Planning) -> Sequence[Planned]:
@@ -105,16 +105,24 @@ async def _carry_out(plan: Sequence[Planned], tx: Transaction) -> tuple[CreatedS
     return tuple(secret for secret in made if secret is not None)
 
 
-def _all_faults(source: Interpolated, others: Sequence[str]) -> list[str]:
-    """Return every fault once.
+def _all_faults(
+    unresolved: Sequence[str], unreadable: Sequence[str], wrong: Sequence[str]
+) -> list[str]:
+    """Return every fault once, without those that only follow from another one.
 
-    A reference that was not resolved leaves an empty text behind. What is said about that text, or
-    about the object it is a member of, would only distract.
+    A reference that was not resolved leaves an empty text behind, a member that could not be read
+    its default. What is said about these, or about the object around such a text, would distract.
     """
-    unresolved = {fault.partition(": ")[0] for fault in source.faults}
-    blamed = unresolved | {path.rpartition(".")[0] for path in unresolved}
-    rest = [fault for fault in others if fault.partition(": ")[0] not in blamed]
-    return list(dict.fromkeys((*source.faults, *rest)))
+    without_value = {_path(fault) for fault in unresolved}
+    without_value |= {path.rpartition(".")[0] for path in without_value}
+    read = [fault for fault in unreadable if _path(fault) not in without_value]
+    blamed = without_value | {_path(fault) for fault in unreadable}
+    meant = [fault for fault in wrong if _path(fault) not in blamed]
+    return list(dict.fromkeys((*unresolved, *read, *meant)))
+
+
+def _path(fault: str) -> str:
+    return fault.partition(": ")[0]
 
 
 def _masked(text: str, inserted: frozenset[str]) -> str:

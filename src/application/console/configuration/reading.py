@@ -87,13 +87,16 @@ def _entries(
 
 
 def _struct(kind: type[Struct], value: object, path: str, faults: list[str]) -> Struct | None:
-    """Return the Struct, or None after adding a line per wrong member."""
+    """Return the Struct, after adding a line per wrong member.
+
+    A wrong member is left at its default, so that the others can still be checked for their sense;
+    without a default there is nothing to return.
+    """
     if not isinstance(value, dict):
         faults.append(f"{path}: expected a mapping, got {_kind(value)}")
         return None
     members = cast("dict[object, object]", value)
     fields = {info.encode_name: info for info in msgspec.structs.fields(kind)}
-    before = len(faults)
     faults.extend(
         f"{path}.{name}: there is no such member; known are {', '.join(fields)}"
         for name in members
@@ -102,10 +105,15 @@ def _struct(kind: type[Struct], value: object, path: str, faults: list[str]) -> 
     given: dict[str, object] = {}
     for name, info in fields.items():
         if name in members:
-            given[info.name] = _member(info.type, members[name], f"{path}.{name}", faults)
+            before = len(faults)
+            member = _member(info.type, members[name], f"{path}.{name}", faults)
+            if len(faults) == before:
+                given[info.name] = member
         elif info.required:
             faults.append(f"{path}.{name}: is required")
-    return kind(**given) if len(faults) == before else None
+    if any(info.required and info.name not in given for info in fields.values()):
+        return None
+    return kind(**given)
 
 
 def _member(kind: object, value: object, path: str, faults: list[str]) -> object:
