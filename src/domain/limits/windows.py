@@ -88,10 +88,7 @@ class Ring:
         if not seen.total:
             return 0
         assert self.head is not None
-        assert seen.head is not None
-        # A rebased ring counts from the present bucket, any other from its last charge.
-        newest = min(self.head, seen.head)
-        return (newest + SLOTS) * self.bucket_ms - now_ms
+        return (self.head + SLOTS) * self.bucket_ms - now_ms
 
     def add(self, now_ms: int, amount: int) -> None:
         """Count `amount` now; saturates at `MAX_COUNT`."""
@@ -141,7 +138,9 @@ class Ring:
         if self.head is None:
             return Ring(self.bucket_ms, present)
         if present < self.head - BUCKETS:
-            return Ring(self.bucket_ms, present, self.total, {present: self.total})
+            # Kept at once, also when the request is rejected: or every look would start the wait
+            # anew until the clock has caught up.
+            self.head, self.buckets = present, {present: self.total}
         head = max(self.head, present)
         kept = {bucket: n for bucket, n in self.buckets.items() if bucket >= head - BUCKETS and n}
         return Ring(self.bucket_ms, head, sum(kept.values()), kept)

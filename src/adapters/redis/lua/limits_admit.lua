@@ -20,7 +20,7 @@ for i = FIRST, #arguments, STRIDE do
   local x = arguments[i + 5]
   local used, reset, wait = 0, 0, 0
   if kind == WINDOW then
-    local head, at, total, here, stale = ring_seen(KEYS[k], floor(now / x))
+    local head, at, total, here, stale = ring_seen(KEYS[k], x, floor(now / x))
     seen[e] = { head, at, total, here, stale }
     used = total
     if total > 0 then
@@ -28,8 +28,8 @@ for i = FIRST, #arguments, STRIDE do
     end
     if demand > limit then
       wait = NEVER
-    elseif total + demand > limit then
-      wait = ring_wait(KEYS[k], x, now, total + demand - limit, head, at, stale)
+    elseif total > limit - demand then -- total + demand might be more than a double holds
+      wait = ring_wait(KEYS[k], x, now, total - (limit - demand), head, at)
     end
     k = k + 1
   elseif kind == LEASE then
@@ -54,7 +54,7 @@ for i = FIRST, #arguments, STRIDE do
     reset = max(1, ends - now)
     if demand > limit then
       wait = NEVER
-    elseif used + demand > limit then
+    elseif used > limit - demand then
       wait = reset
     elseif kind == STRICT_BUDGET and epoch == 0 then
       wait = REBUILD_RETRY_MS

@@ -29,13 +29,13 @@ local function int(number)
 end
 
 -- A ring is a hash: h newest charged bucket, s running sum, 0..60 the buckets by number modulo 61.
--- Returns how it looks from bucket `present`, without writing:
---   head   newest bucket that counts as charged, nil for an unused ring
+-- Returns how it looks from bucket `present`, to be charged later or not:
+--   head   newest bucket that was charged, nil for an unused ring
 --   at     bucket to charge now
 --   total  what counts
 --   here   what bucket `at` holds
 --   stale  what to delete before writing: nil nothing, true the whole key, else a list of fields
-local function ring_seen(key, present)
+local function ring_seen(key, width, present)
   local seen = call('HMGET', key, 'h', 's', present % SLOTS)
   if not seen[1] then
     return nil, present, 0, 0, nil
@@ -48,8 +48,13 @@ local function ring_seen(key, present)
   if passed > BUCKETS then
     return head, present, 0, 0, true
   end
-  if passed < -BUCKETS then -- the clock stepped back by more than the window
-    return present, present, total, total, true
+  if passed < -BUCKETS then
+    -- The clock stepped back by more than the window. Kept at once, also when the request is
+    -- rejected: or every look would start the wait anew until the clock has caught up.
+    call('DEL', key)
+    call('HSET', key, 'h', int(present), 's', int(total), present % SLOTS, int(total))
+    call('PEXPIRE', key, int((SLOTS + 1) * width))
+    return present, present, total, total, nil
   end
   if passed < 0 then
     return head, head, total, tonumber(call('HGET', key, head % SLOTS) or 0), nil
@@ -88,15 +93,12 @@ end
 
 local function ring_add(key, width, present, amount)
   if amount > 0 then
-    ring_put(key, width, present, amount, ring_seen(key, present))
+    ring_put(key, width, present, amount, ring_seen(key, width, present))
   end
 end
 
 -- When `excess` will have left the ring, in milliseconds from `now`.
-local function ring_wait(key, width, now, excess, head, at, stale)
-  if stale == true then -- everything moves into the present bucket
-    return (at + SLOTS) * width - now
-  end
+local function ring_wait(key, width, now, excess, head, at)
   local fields = {}
   for bucket = at - BUCKETS, head do
     fields[#fields + 1] = bucket % SLOTS
