@@ -96,11 +96,18 @@ class StoreRecords:
         together = [one for one in received if one.attempts <= self._alone_after]
         if together:
             await self._store(together)
-        for one in received:
-            if one.attempts > self._alone_after:
-                await self._store([one])
+        for one in self._suspects(received):
+            await self._store([one])
         self._in_hand = ()
         return True
+
+    def _suspects(self, received: Sequence[Delivery]) -> list[Delivery]:
+        """Return what has to be tried alone, in an order that changes from try to try.
+
+        One of them may kill this process: those behind it must come before it next time.
+        """
+        alone = [one for one in received if one.attempts > self._alone_after]
+        return alone[::-1] if alone and alone[0].attempts % 2 else alone
 
     async def _store(self, deliveries: Sequence[Delivery]) -> None:
         """Deliver until it is done or given up, and acknowledge."""
