@@ -5,10 +5,11 @@ stalls, sudden ends.
 """
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from types import TracebackType
 from typing import Self
 
@@ -54,6 +55,8 @@ class Peer:
     async def send(self, *parts: bytes) -> None:
         """Send each part on its own, giving the other side a turn to read it."""
         for part in parts:
+            if self.writer.is_closing():
+                raise ConnectionResetError  # uvloop would raise RuntimeError
             self.writer.write(part)
             await self.writer.drain()
             for _ in range(3 if len(parts) > 1 else 0):
@@ -173,3 +176,29 @@ def sending_once(*parts: bytes) -> Script:
         await peer.send(*parts)
 
     return script
+
+
+class Gate:
+    """Lets a script tell that it got somewhere, and hold there."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.open = asyncio.Event()
+
+    async def wait(self) -> None:
+        self.reached.set()
+        await self.open.wait()
+
+
+@contextlib.contextmanager
+def full_backlog() -> Generator[int]:
+    """Yield the port of a listener that never accepts and whose backlog is full."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]

@@ -129,7 +129,12 @@ class _WatchedStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
     ) -> httpcore.AsyncNetworkStream:
-        return _WatchedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        try:
+            secured = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            await self._stream.aclose()  # httpcore forgets the socket when cancelled here
+            raise
+        return _WatchedStream(secured)
 
     def get_extra_info(self, info: str) -> object:
         # httpcore asks an idle connection this before using it again: yes means "spoilt".

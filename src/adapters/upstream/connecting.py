@@ -63,7 +63,7 @@ def _refused() -> UpstreamUnavailable:
     )
 
 
-def connect_failure(error: Exception) -> UpstreamUnavailable:
+def connect_failure(error: BaseException) -> UpstreamUnavailable:
     """Translate what connecting raised, without naming hosts or addresses."""
     if isinstance(error, ssl.SSLCertVerificationError):
         message = "The model provider's TLS certificate could not be verified."

@@ -1,6 +1,7 @@
 """The reference UpstreamTransport on httpx; also the one that can use an HTTP proxy."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import cast
@@ -333,10 +334,19 @@ def _proxy(url: str | None) -> httpcore.Proxy | None:
     return httpcore.Proxy(str(parsed.url), auth=parsed.raw_auth)
 
 
+def _tls_cause(error: BaseException) -> BaseException:
+    """Return the TLS error that httpcore and anyio wrapped, or what they wrapped it in."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return error
+
+
 def _translated(error: Exception) -> UpstreamFailure:
     if isinstance(error, httpcore.ConnectError):
-        cause = error.__cause__
-        return connect_failure(cause if isinstance(cause, Exception) else error)
+        return connect_failure(_tls_cause(error))
     if isinstance(error, httpcore.ProxyError):
         return UpstreamUnavailable("The HTTP proxy refused the connection.", error_class="connect")
     if isinstance(error, httpcore.ProtocolError) and not peer_closed():

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import pytest
+import trustme
 import uvloop
 
 from adapters.upstream.http11 import Http11Transport
@@ -33,3 +34,9 @@ async def open_transport(request: pytest.FixtureRequest) -> AsyncIterator[OpenTr
     yield build
     for transport in opened:
         await transport.aclose()
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """A certificate authority of this test run."""
+    return trustme.CA()
