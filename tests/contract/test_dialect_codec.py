@@ -97,6 +97,7 @@ def test_what_is_not_a_json_object_is_refused(sample: Sample, raw: bytes) -> Non
 def test_invalid_utf8_is_refused_wherever_it_stands(sample: Sample, bad: bytes) -> None:
     for place in (b"content", b"Hi", b"gpt"):
         assert "UTF-8" in refusal(sample, body(sample).replace(place, bad)).message
+    assert "UTF-8" in refusal(sample, body(sample) + bad).message
 
 
 @every_dialect

@@ -334,6 +334,24 @@ async def test_an_answer_of_the_wrong_type_is_refused(
     assert isinstance(await failure(provider, stream=streaming), UpstreamProtocolError)
 
 
+@pytest.mark.parametrize("status", [200, 302, 400, 500])
+async def test_a_refused_answer_gives_its_connection_up(
+    status: int, upstream: ScriptedUpstream
+) -> None:
+    transport = Http11Transport(
+        TransportOptions(address_policy=AddressPolicy.allowing(["127.0.0.0/8"]), max_connections=1)
+    )
+    factory = ProvidersByKind(cipher(), lambda _: transport, StoppedClock())
+    provider = factory.build(provider_spec(base_url=upstream.base_url))
+    html = (("content-type", "text/html"),)
+    endless = stream([b"x" * 70_000, Stall()], status=status, headers=html, terminated=False)
+    upstream.enqueue(endless, openai_completion())
+    await failure(provider)
+    await upstream.next_disconnect()
+    assert frames(await relayed(await provider.open(provider_call())))
+    await provider.aclose()
+
+
 async def test_an_error_with_status_200_is_an_error_in_either_mode(
     upstream: ScriptedUpstream, provider: Provider
 ) -> None:

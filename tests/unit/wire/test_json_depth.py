@@ -33,6 +33,14 @@ def test_brackets_in_strings_do_not_nest() -> None:
     assert exceeds_depth(text, 1)
 
 
+@pytest.mark.parametrize("ending", ["\\", '\\"', "\\\\", '\\\\"', '"'])
+def test_backslashes_before_a_quote_are_paired_up(ending: str) -> None:
+    flat = json.dumps(["a" + ending, "[[[[", ending, "[[[[", 1]).encode()
+    assert not exceeds_depth(flat, 1)
+    deep = json.dumps(["a" + ending, [[1]], ending, "x"]).encode()
+    assert exceeds_depth(deep, 2)
+
+
 def test_strings_that_span_the_search_windows_stay_strings() -> None:
     text = json.dumps(["[" * (3 << 20), [["]" * (2 << 20)], 1]]).encode()
     assert not exceeds_depth(text, 3)
