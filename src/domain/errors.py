@@ -287,10 +287,11 @@ class UpstreamRateLimited(UpstreamFailure):
     code = "upstream_rate_limited"
     error_class = "rate_limited"
 
-    def __init__(self, retry_after_ms: int | None = None) -> None:
+    def __init__(self, retry_after_ms: int | None = None, *, status: int = 429) -> None:
         """`retry_after_ms` is the provider's own `Retry-After`, if it gave one."""
         super().__init__("The model provider is rate limiting requests. Try again later.")
         self.retry_after_ms = retry_after_ms
+        self.status = status
 
 
 class UpstreamCredentialRejected(UpstreamFailure):
@@ -299,9 +300,10 @@ class UpstreamCredentialRejected(UpstreamFailure):
     code = "upstream_credential_rejected"
     error_class = "bad_credential"
 
-    def __init__(self) -> None:
-        """Fixed text."""
+    def __init__(self, *, status: int = 401) -> None:
+        """`status` is the provider's HTTP status, for the record."""
         super().__init__("The model provider refused the gateway's credential.")
+        self.status = status
 
 
 class UpstreamUnavailable(UpstreamFailure):

@@ -129,9 +129,9 @@ def failure_for(
 ) -> UpstreamFailure:
     """Return the failure for a provider's error status, 400 to 599 (data-plane.md section 6)."""
     if status in _ACCOUNT_STATUSES:
-        return UpstreamCredentialRejected()
+        return UpstreamCredentialRejected(status=status)
     if status in _LIMIT_STATUSES:
-        return UpstreamRateLimited(retry_after_ms)
+        return UpstreamRateLimited(retry_after_ms, status=status)
     if status >= 500 or status in _RETRYABLE_CLIENT_STATUSES:
         return UpstreamUnavailable(status=status, error_class="server_error")
     if error is None or not error.message or not (message := scrubber.scrub(error.message)):

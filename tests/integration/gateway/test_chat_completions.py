@@ -286,6 +286,7 @@ async def test_upstream_errors_become_the_callers_errors(
     (record,) = await gateway.journal.wait_for(1)
     assert (record.outcome, record.status) == (outcome, seen)
     assert record.cost_nano_usd == 0
+    assert [attempt.status for attempt in record.attempts] == [status]
 
 
 @pytest.mark.parametrize(
