@@ -2,6 +2,7 @@
 
 import asyncio
 import select
+import ssl
 from abc import abstractmethod
 from typing import Protocol, cast
 
@@ -26,6 +27,20 @@ class ConnectionOwner(Protocol):
     def lost(self, connection: "Connection") -> None:
         """The connection is closed or closing; told exactly once."""
         ...
+
+
+def _said_goodbye(transport: asyncio.Transport) -> bool:
+    """Tell a TLS close_notify from a bare FIN, which anybody on the path can send.
+
+    The event loops report both as the end of the stream; OpenSSL knows which it was.
+    """
+    tls: ssl.SSLObject = transport.get_extra_info("ssl_object")
+    try:
+        return tls.read(1) == b""
+    except ssl.SSLZeroReturnError:
+        return True
+    except ssl.SSLError:
+        return False
 
 
 class Connection(asyncio.Protocol, Link):
@@ -158,8 +173,9 @@ class Connection(asyncio.Protocol, Link):
             self.abort()
 
     def eof_received(self) -> bool:
-        """See asyncio.Protocol. Over TLS this is the close_notify alert, not a bare FIN."""
-        self._end(clean=True)
+        """See asyncio.Protocol."""
+        assert self._transport is not None
+        self._end(clean=not self.origin.secure or _said_goodbye(self._transport))
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name

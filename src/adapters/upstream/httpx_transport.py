@@ -73,7 +73,7 @@ class HttpxTransport(UpstreamTransport):
             request.url,
             headers=list(transport_headers(request, target)),
             content=request.body or None,
-            extensions={"target": target.path},
+            extensions={_PATH: target.path},
         )
         if self._closed:
             raise UpstreamUnavailable("The connection to the model provider is shut down.")
@@ -279,12 +279,12 @@ class _PoolTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         assert isinstance(request.stream, httpx.AsyncByteStream)
-        url = request.url
+        url, path = request.url, cast("bytes", request.extensions[_PATH])
         answer = await self._pool.handle_async_request(
             httpcore.Request(
                 method=request.method,
                 url=httpcore.URL(
-                    scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+                    scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=path
                 ),
                 headers=request.headers.raw,
                 content=request.stream,
@@ -313,6 +313,10 @@ class _Body(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         await self._answer.aclose()
 
+
+# The path exactly as the caller wrote it; httpx would normalise it. (httpcore's own extension
+# `target` would end up in the request to a proxy as well.)
+_PATH = "thinkwatch.path"
 
 _NETWORK_ERRORS = (
     httpcore.NetworkError,

@@ -1,15 +1,18 @@
 """The TLS side of a connection to a provider."""
 
 import ssl
+from functools import lru_cache
 
 import certifi
 
 
+@lru_cache(maxsize=64)
 def client_context(ca_pem: str | None = None) -> ssl.SSLContext:
     """Return a context that verifies chain and host name and speaks HTTP/1.1 only.
 
     `ca_pem` replaces the system's roots. Without it the system's store is used, or certifi's
-    where the system has none (python.org builds on macOS, slim images).
+    where the system has none (python.org builds on macOS, slim images). Reading a whole store
+    takes tens of milliseconds, so contexts are kept for the life of the process.
 
     Raises:
         ValueError: `ca_pem` holds no usable certificate.
