@@ -26,7 +26,8 @@ class MemoryKeyDirectory(KeyDirectory):
         team_ids = key.policy.team_ids | (
             owner.team_ids if owner is not None else frozenset[TeamId]()
         )
-        teams = sorted((state.teams[each] for each in team_ids), key=lambda team: team.name)
+        known = (state.teams[each] for each in team_ids if each in state.teams)
+        teams = sorted(known, key=lambda team: team.name)
         return Caller(
             key_id=key.id,
             lineage_id=key.lineage_id,
