@@ -6,16 +6,26 @@ from msgspec import Struct
 
 from adapters.redis.pipelined import Script
 
-_PARTS = Path(__file__).parent / "lua"
+_DIRECTORY = Path(__file__).parent / "lua"
+# Every call runs the whole text, so a script is made of the parts it needs and no others.
+_PARTS = {
+    "admit": ("common", "rings", "leases", "budgets", "admit"),
+    "settle": ("common", "rings", "budgets", "settle"),
+    "extend": ("common", "leases", "extend"),
+    "due": ("common", "due"),
+    "restore": ("common", "budgets", "restore"),
+    "reset": ("common", "budgets", "reset"),
+    "epoch": ("common", "epoch"),
+}
 
 
 def part(name: str) -> str:
     """Return the source of one part."""
-    return (_PARTS / f"{name}.lua").read_text(encoding="utf-8")
+    return (_DIRECTORY / f"limits_{name}.lua").read_text(encoding="utf-8")
 
 
 class LimitScripts(Struct, frozen=True):
-    """One script per operation, each with the clock and the shared head in front."""
+    """One script per operation."""
 
     admit: Script
     settle: Script
@@ -32,9 +42,8 @@ class LimitScripts(Struct, frozen=True):
         `clock` replaces the source of the function `clock` and is for tests that need another time:
         the scripts of production take no time from anybody.
         """
-        head = (clock or part("limits_clock")) + part("limits_common")
-
-        def script(name: str) -> Script:
-            return Script.of(head + part(f"limits_{name}"))
-
-        return cls(*(script(name) for name in cls.__struct_fields__))
+        scripts = {
+            name: Script.of("".join([clock or part("clock"), *map(part, parts)]))
+            for name, parts in _PARTS.items()
+        }
+        return cls(**scripts)

@@ -5,7 +5,7 @@ The layout is described at the head of each script in `lua/`; both change togeth
 
 from collections.abc import Sequence
 
-from msgspec import Struct, msgpack
+from msgspec import Raw, Struct, msgpack
 
 from domain.limits.amounts import Spend
 from domain.limits.entries import BudgetEntry, Entry, LeaseEntry, WindowEntry
@@ -26,13 +26,13 @@ PREFIX = f"{{tw}}:l{VERSION}:"
 EPOCH_KEY = PREFIX + "epoch"
 INDEX_KEY = PREFIX + "open"
 
-_WINDOW, _SOFT_BUDGET, _STRICT_BUDGET, _LEASE = 1, 2, 3, 4
-_STRIDE = 4
+_WINDOW, _SOFT_BUDGET, _STRICT_BUDGET, _LEASE, _SHADOW = 1, 2, 3, 4, 8
+_FIRST_READING, _FIRST_CROSSING = 5, 2
 _NEVER = -1
 _pack = msgpack.Encoder().encode
 
 
-class Filed(Struct, frozen=True, array_like=True):
+class _Filed(Struct, frozen=True, array_like=True):
     """What is kept with a reservation for the sweeper, after its time of admission."""
 
     entries: tuple[Entry, ...]
@@ -40,7 +40,29 @@ class Filed(Struct, frozen=True, array_like=True):
     context: bytes
 
 
-_unfile = msgpack.Decoder(Filed).decode
+_unfile = msgpack.Decoder(_Filed).decode
+
+
+class Prepared:
+    """The parts of every call about `entries` that do not change from one request to the next.
+
+    Policies hand out the same tuple for the same subjects again and again, and encoding it costs
+    more than everything else on the client's side.
+    """
+
+    __slots__ = ("_demands", "entries", "filed", "keys")
+
+    def __init__(self, entries: tuple[Entry, ...]) -> None:
+        """Encode `entries` once."""
+        self.entries = entries
+        self.keys = [key for entry in entries for key in counter_keys(entry)]
+        self.filed = Raw(_pack(entries))
+        reserves = any(not isinstance(e, LeaseEntry) and e.strict for e in entries)
+        self._demands = None if reserves else _demands(entries, Spend())
+
+    def demands(self, estimate: Spend) -> bytes:
+        """Return the entries as `limits_admit.lua` reads them."""
+        return self._demands or _demands(self.entries, estimate)
 
 
 def record_key(reservation_id: str) -> str:
@@ -56,27 +78,19 @@ def counter_keys(entry: Entry) -> tuple[str, ...]:
     return (PREFIX + entry.counter,)
 
 
-def keys_of(reservation_id: str, entries: Sequence[Entry]) -> list[str]:
-    """Return all keys of `admit` and `settle`, declared in the order the scripts expect."""
-    keys = [EPOCH_KEY, INDEX_KEY, record_key(reservation_id)]
-    for entry in entries:
-        keys += counter_keys(entry)
-    return keys
+def all_keys(reservation_id: str, prepared: Prepared) -> list[str]:
+    """Return the keys of `admit` and `settle`, declared in the order the scripts expect."""
+    return [EPOCH_KEY, INDEX_KEY, record_key(reservation_id), *prepared.keys]
 
 
-def admit_arguments(
-    entries: Sequence[Entry], estimate: Spend, lifetime_ms: int, *, dry_run: bool
-) -> bytes:
-    """Return the integers of `limits_admit.lua`."""
-    numbers = [VERSION, int(dry_run), lifetime_ms]
-    for entry in entries:
-        numbers += _numbers(entry, entry.demand(estimate), _charge(entry, estimate))
-    return _pack(numbers)
+def arguments(*numbers: int) -> bytes:
+    """Return what every script reads first."""
+    return _pack((VERSION, *numbers))
 
 
-def file(claim: Claim) -> bytes:
+def file(claim: Claim, prepared: Prepared) -> bytes:
     """Return what the sweeper will read."""
-    return _pack(Filed(claim.entries, claim.estimate, claim.context))
+    return _pack((prepared.filed, claim.estimate, claim.context))
 
 
 def unfile(reservation_id: str, record: bytes) -> tuple[Reservation, bytes]:
@@ -97,37 +111,27 @@ def unfile(reservation_id: str, record: bytes) -> tuple[Reservation, bytes]:
     return reservation, found.context
 
 
-def settle_arguments(
-    reservation: Reservation, actual: Spend, occurred_at_ms: int, *, sweeping: bool
-) -> bytes:
-    """Return the integers of `limits_settle.lua`."""
-    numbers = [
-        VERSION,
-        int(sweeping),
-        reservation.epoch,
-        reservation.admitted_at_ms,
-        occurred_at_ms,
-    ]
+def dues(reservation: Reservation, actual: Spend) -> bytes:
+    """Return the entries as `limits_settle.lua` reads them."""
+    numbers: list[int] = []
     for entry in reservation.entries:
-        due = 0 if isinstance(entry, LeaseEntry) else entry.actual(actual)
-        numbers += _numbers(entry, _charge(entry, reservation.estimate), due)
+        if isinstance(entry, LeaseEntry):
+            numbers += _numbers(entry, 0, 0)
+        else:
+            charged = entry.charge(reservation.estimate)
+            numbers += _numbers(entry, charged, entry.actual(actual))
     return _pack(numbers)
 
 
-def plain_arguments(*numbers: int) -> bytes:
-    """Return the integers of the scripts without entries."""
-    return _pack([VERSION, *numbers])
-
-
-def reset_arguments(entries: Sequence[WindowEntry | BudgetEntry]) -> bytes:
-    """Return the integers of `limits_reset.lua`."""
-    numbers = [VERSION]
+def boundaries(entries: Sequence[WindowEntry | BudgetEntry]) -> list[int]:
+    """Return the numbers of `limits_reset.lua`."""
+    numbers: list[int] = []
     for entry in entries:
         if isinstance(entry, BudgetEntry):
             numbers += (_SOFT_BUDGET, entry.periods.before.end_ms)
         else:
             numbers += (_WINDOW, 0)
-    return _pack(numbers)
+    return numbers
 
 
 def usage_of(entries: Sequence[Entry], reply: Sequence[int]) -> Usage:
@@ -164,7 +168,7 @@ def verdict_of(claim: Claim, reply: Sequence[int]) -> Admitted | Rejected:
 def settled_of(reservation: Reservation, reply: Sequence[int]) -> Settled:
     """Read the reply to a settlement."""
     crossings: list[Crossing] = []
-    for at in range(2, len(reply), 3):
+    for at in range(_FIRST_CROSSING, len(reply), 3):
         index, percent, used = reply[at : at + 3]
         entry = reservation.entries[index]
         assert isinstance(entry, BudgetEntry)
@@ -174,24 +178,32 @@ def settled_of(reservation: Reservation, reply: Sequence[int]) -> Settled:
 
 
 def _readings(entries: Sequence[Entry], reply: Sequence[int]) -> tuple[Reading, ...]:
+    end = _FIRST_READING + 3 * len(entries)
+    exceeded = reply[end:]
     return tuple(
-        Reading(reply[at], reply[at + 1], reply[at + 2], bool(reply[at + 3]))
-        for at in range(5, 5 + _STRIDE * len(entries), _STRIDE)
+        Reading(reply[at], reply[at + 1], reply[at + 2], index in exceeded)
+        for index, at in enumerate(range(_FIRST_READING, end, 3))
     )
 
 
-def _charge(entry: Entry, estimate: Spend) -> int:
-    return 0 if isinstance(entry, LeaseEntry) else entry.charge(estimate)
+def _demands(entries: Sequence[Entry], estimate: Spend) -> bytes:
+    numbers: list[int] = []
+    for entry in entries:
+        if isinstance(entry, LeaseEntry):
+            numbers += _numbers(entry, 0, 0)
+        else:
+            numbers += _numbers(entry, entry.demand(estimate), entry.charge(estimate))
+    return _pack(numbers)
 
 
 def _numbers(entry: Entry, first: int, second: int) -> tuple[int, ...]:
-    shadow = int(entry.shadow)
+    shadow = _SHADOW if entry.shadow else 0
     match entry:
         case WindowEntry():
-            return (_WINDOW, shadow, entry.limit, first, second, entry.bucket_ms, 0)
+            return (_WINDOW + shadow, entry.limit, first, second, entry.bucket_ms)
         case BudgetEntry():
             kind = _STRICT_BUDGET if entry.strict else _SOFT_BUDGET
             before, after = entry.periods.before.end_ms, entry.periods.after.end_ms
-            return (kind, shadow, entry.limit, first, second, before, after)
+            return (kind + shadow, entry.limit, first, second, before, after)
         case LeaseEntry():
-            return (_LEASE, shadow, entry.limit, first, second, 0, 0)
+            return (_LEASE + shadow, entry.limit)

@@ -25,7 +25,10 @@ from domain.limits.reservations import (
     Usage,
 )
 
+_FOR_REAL, _DRY_RUN = 0, 1
 _USED_BEFORE = 2
+# Most sets of entries that are kept encoded; more subjects than this only cost time.
+_MOST_PREPARED = 4096
 
 
 class RedisLimitStore(LimitStore, LimitMaintenance):
@@ -35,16 +38,18 @@ class RedisLimitStore(LimitStore, LimitMaintenance):
         """`scripts` is for tests with a clock of their own."""
         self._commands = commands
         self._scripts = scripts or LimitScripts.load()
+        self._by_identity: dict[int, wire.Prepared] = {}
 
     async def admit(self, claim: Claim) -> Admitted | Rejected:
         """See `LimitStore`."""
-        entries, estimate = claim.entries, claim.estimate
+        prepared = self._prepared(claim.entries)
         reply = await self._run(
             self._scripts.admit,
-            wire.keys_of(claim.reservation_id, entries),
-            wire.admit_arguments(entries, estimate, claim.lifetime_ms, dry_run=False),
+            wire.all_keys(claim.reservation_id, prepared),
+            wire.arguments(_FOR_REAL, claim.lifetime_ms),
             claim.reservation_id,
-            wire.file(claim),
+            prepared.demands(claim.estimate),
+            wire.file(claim, prepared),
         )
         if reply[0] == _USED_BEFORE:
             raise Conflict("The reservation id was used before.")
@@ -52,10 +57,13 @@ class RedisLimitStore(LimitStore, LimitMaintenance):
 
     async def usage(self, entries: tuple[Entry, ...], estimate: Spend) -> Usage:
         """See `LimitStore`."""
+        prepared = self._prepared(entries)
         reply = await self._run(
             self._scripts.admit,
-            wire.keys_of("", entries),
-            wire.admit_arguments(entries, estimate, 0, dry_run=True),
+            wire.all_keys("", prepared),
+            wire.arguments(_DRY_RUN, 0),
+            "",
+            prepared.demands(estimate),
         )
         return wire.usage_of(entries, reply)
 
@@ -76,14 +84,14 @@ class RedisLimitStore(LimitStore, LimitMaintenance):
         reply = await self._commands.run(
             self._scripts.extend,
             [wire.INDEX_KEY, wire.record_key(reservation.id), *leases],
-            [wire.plain_arguments(lifetime_ms), reservation.id],
+            [wire.arguments(lifetime_ms), reservation.id],
         )
         return reply == 1
 
     async def sweep(self, count: int) -> Sequence[Abandoned]:
         """See `LimitMaintenance`."""
         reply = await self._commands.run(
-            self._scripts.due, [wire.INDEX_KEY], [wire.plain_arguments(count)]
+            self._scripts.due, [wire.INDEX_KEY], [wire.arguments(count)]
         )
         expired, beyond = cast("list[list[bytes]]", reply)
         for reservation, _ in await self._read(beyond):
@@ -110,15 +118,13 @@ class RedisLimitStore(LimitStore, LimitMaintenance):
         reply = await self._commands.run(
             self._scripts.restore,
             [wire.PREFIX + entry.key(period)],
-            [wire.plain_arguments(used, entry.limit, period.end_ms)],
+            [wire.arguments(used, entry.limit, period.end_ms)],
         )
         return cast("int", reply)
 
     async def mark_restored(self) -> int:
         """See `LimitMaintenance`."""
-        reply = await self._commands.run(
-            self._scripts.epoch, [wire.EPOCH_KEY], [wire.plain_arguments()]
-        )
+        reply = await self._commands.run(self._scripts.epoch, [wire.EPOCH_KEY], [wire.arguments()])
         return cast("int", reply)
 
     async def reset(self, entries: Sequence[Entry]) -> None:
@@ -127,21 +133,34 @@ class RedisLimitStore(LimitStore, LimitMaintenance):
         await self._commands.run(
             self._scripts.reset,
             [key for entry in counted for key in wire.counter_keys(entry)],
-            [wire.reset_arguments(counted)],
+            [wire.arguments(*wire.boundaries(counted))],
         )
 
     async def aclose(self) -> None:
         """Close the connection."""
         await self._commands.aclose()
 
+    def _prepared(self, entries: tuple[Entry, ...]) -> wire.Prepared:
+        # By identity: hashing the tuple costs as much as encoding it. What is kept refers to its
+        # entries, so no other tuple can have the same identity meanwhile.
+        found = self._by_identity.get(id(entries))
+        if found is None:
+            if len(self._by_identity) >= _MOST_PREPARED:
+                self._by_identity.clear()
+            found = self._by_identity[id(entries)] = wire.Prepared(entries)
+        return found
+
     async def _settle(
         self, reservation: Reservation, actual: Spend, occurred_at_ms: int, *, sweeping: bool
     ) -> Settled:
         reply = await self._run(
             self._scripts.settle,
-            wire.keys_of(reservation.id, reservation.entries),
-            wire.settle_arguments(reservation, actual, occurred_at_ms, sweeping=sweeping),
+            wire.all_keys(reservation.id, self._prepared(reservation.entries)),
+            wire.arguments(
+                int(sweeping), reservation.epoch, reservation.admitted_at_ms, occurred_at_ms
+            ),
             reservation.id,
+            wire.dues(reservation, actual),
         )
         return wire.settled_of(reservation, reply)
 

@@ -7,8 +7,9 @@ for i = 2, #arguments, 2 do
     k = k + 1
   else
     local key = now < arguments[i + 1] and KEYS[k] or KEYS[k + 1]
-    if call('EXISTS', key) == 1 then
-      call('HSET', key, 'u', 0)
+    local spent, reserved, alerted = triple(call('HGET', key, 'n'))
+    if spent then
+      budget_write(key, 0, reserved, alerted)
     end
     k = k + 2
   end

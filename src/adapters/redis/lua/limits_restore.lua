@@ -6,9 +6,8 @@ local now = clock()
 if ends + KEEP_MS <= now then
   return 0
 end
-local held = call('HMGET', KEYS[1], 'u', 'r', 'm')
-local used = max(tonumber(held[1] or 0), min(wanted, MAX_COUNT - tonumber(held[2] or 0)))
-local alerted = cross(nil, 0, wanted, limit, tonumber(held[3] or 0))
-call('HSET', KEYS[1], 'u', int(used), 'm', alerted)
+local spent, reserved, alerted = triple(call('HGET', KEYS[1], 'n'))
+local used = max(spent or 0, min(wanted, MAX_COUNT - reserved))
+budget_write(KEYS[1], used, reserved, cross({}, 0, wanted, limit, alerted))
 call('PEXPIRE', KEYS[1], int(ends + KEEP_MS - now))
 return used

@@ -1,8 +1,8 @@
 -- Replaces a reservation by what was used, at most once.
--- KEYS as in admit. arguments: version, sweeping, the reservation's epoch, admitted at, occurred at,
---   then entries: kind, 0, limit, charged at admission, due and x, y as in admit.
+-- KEYS as in admit. arguments: version, sweeping, the reservation's epoch, admitted at, occurred at.
+-- ARGV[3] entries as in admit, with "charged at admission, due" in place of "demand, charge".
 -- Reply: applied (0 or 1), admitted at, then per crossing: index of the entry, percent, used.
-local FIRST, FIRST_KEY = 6, 4
+local FIRST_KEY = 4
 local sweeping, given_epoch = arguments[2] == 1, arguments[3]
 local admitted, occurred = arguments[4], arguments[5]
 local id = ARGV[2]
@@ -12,14 +12,14 @@ local epoch = tonumber(call('GET', KEYS[1]) or 0)
 if sweeping then -- it may have been extended since it was found
   local expires = call('ZSCORE', KEYS[2], id)
   if not expires or tonumber(expires) > now then
-    return { 0 }
+    return { 0, admitted }
   end
 end
 local record = call('GET', KEYS[3])
 call('ZREM', KEYS[2], id)
 local doubtful = given_epoch == 0 or given_epoch ~= epoch
 if record == CLOSED or (not record and (sweeping or not doubtful)) then
-  return { 0 }
+  return { 0, admitted }
 end
 if doubtful then
   call('SET', KEYS[3], CLOSED, 'PX', int(KEEP_MS))
@@ -30,17 +30,32 @@ if record then
   admitted = tonumber(string.match(record, '^%d+'))
 end
 
-local reply = { 1, admitted }
-local k, e = FIRST_KEY, 0
+local function add(key, width, present, amount)
+  if amount > 0 then
+    ring_put(key, width, present, amount, ring_seen(key, width, present))
+  end
+end
+
+-- Adds `amount`, which may be negative, to a bucket that is in the ring already.
+local function amend(key, bucket, amount, head, total, newest)
+  if bucket == head then
+    amount = max(amount, -newest)
+    newest = newest + amount
+  else
+    local held = tonumber(call('HGET', key, bucket % SLOTS) or 0)
+    amount = max(amount, -held)
+    if amount ~= 0 then
+      call('HSET', key, bucket % SLOTS, int(held + amount))
+    end
+  end
+  call('HSET', key, 'n', struct.pack('<ddd', head, total + amount, newest))
+end
 
 local function refund(key, bucket, amount)
-  local held = call('HMGET', key, 'h', 's', bucket % SLOTS)
-  local head = tonumber(held[1] or nil)
-  if not head or bucket > head or bucket < head - BUCKETS or not held[3] then
-    return
+  local head, total, newest = triple(call('HGET', key, 'n'))
+  if head and bucket <= head and bucket >= head - BUCKETS then
+    amend(key, bucket, -amount, head, total, newest)
   end
-  local taken = min(amount, tonumber(held[3]))
-  call('HSET', key, 's', int(tonumber(held[2]) - taken), bucket % SLOTS, int(tonumber(held[3]) - taken))
 end
 
 local function backdate(key, width, present, bucket, amount)
@@ -48,55 +63,54 @@ local function backdate(key, width, present, bucket, amount)
   if amount == 0 or bucket < present - BUCKETS then
     return
   end
-  local held = call('HMGET', key, 'h', 's', bucket % SLOTS)
-  local head = tonumber(held[1] or nil)
+  local head, total, newest = triple(call('HGET', key, 'n'))
   if not head or bucket > head then
-    ring_add(key, width, bucket, amount)
+    add(key, width, bucket, amount)
   elseif bucket < head - BUCKETS then
-    ring_add(key, width, present, amount)
+    add(key, width, present, amount)
   else
-    local total = tonumber(held[2])
-    local added = min(amount, MAX_COUNT - total)
-    call('HSET', key, 's', int(total + added), bucket % SLOTS, int(tonumber(held[3] or 0) + added))
+    amend(key, bucket, min(amount, MAX_COUNT - total), head, total, newest)
   end
 end
 
-for i = FIRST, #arguments, STRIDE do
-  local kind, limit, due = arguments[i], arguments[i + 2], arguments[i + 4]
-  local charged = record and arguments[i + 3] or 0
-  local x = arguments[i + 5]
+local reply = { 1, admitted }
+local entries = cmsgpack.unpack(ARGV[3])
+local i, k, e = 1, FIRST_KEY, 0
+while entries[i] do
+  local kind, limit, due = entries[i] % SHADOW, entries[i + 1], entries[i + 3]
+  local charged = record and entries[i + 2] or 0
   if kind == WINDOW then
+    local width = entries[i + 4]
     if not record then
-      backdate(KEYS[k], x, floor(now / x), floor(occurred / x), due)
+      backdate(KEYS[k], width, floor(now / width), floor(occurred / width), due)
     elseif due < charged then
-      refund(KEYS[k], floor(admitted / x), charged - due)
+      refund(KEYS[k], floor(admitted / width), charged - due)
     else
-      ring_add(KEYS[k], x, floor(now / x), due - charged)
+      add(KEYS[k], width, floor(now / width), due - charged)
     end
-    k = k + 1
+    i, k = i + 5, k + 1
   elseif kind == LEASE then
     call('ZREM', KEYS[k], id)
-    k = k + 1
+    i, k = i + 2, k + 1
   else
-    local key, ends = KEYS[k], x
-    if admitted >= x then
-      key, ends = KEYS[k + 1], arguments[i + 6]
+    local key, ends = KEYS[k], entries[i + 4]
+    if admitted >= ends then
+      key, ends = KEYS[k + 1], entries[i + 5]
     end
     if (charged > 0 or due > 0) and ends + KEEP_MS > now then
-      local held = call('HMGET', key, 'u', 'r', 'm')
-      local reserved = max(0, tonumber(held[2] or 0) - charged)
-      local used = tonumber(held[1] or 0)
+      local spent, reserved, alerted = triple(call('HGET', key, 'n'))
+      local used = spent or 0
+      reserved = max(0, reserved - charged)
       used = used + min(due, MAX_COUNT - used - reserved)
-      local alerted = tonumber(held[3] or 0)
       if epoch ~= 0 then
         alerted = cross(reply, e, used, limit, alerted)
       end
-      call('HSET', key, 'u', int(used), 'r', int(reserved), 'm', alerted)
-      if not held[1] and not held[2] then
+      budget_write(key, used, reserved, alerted)
+      if not spent then
         call('PEXPIRE', key, int(ends + KEEP_MS - now))
       end
     end
-    k = k + 2
+    i, k = i + 6, k + 2
   end
   e = e + 1
 end
