@@ -16,6 +16,7 @@ from tests.support.openai_bodies import (
     openai_error,
     rate_limited,
 )
+from tests.support.program import wait_until
 from tests.support.scripted_upstream import ScriptedUpstream
 
 BODY: dict[str, Any] = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
@@ -57,6 +58,38 @@ async def test_a_caller_without_a_good_key_gets_401(
 ) -> None:
     reply = await _post(installation, json.dumps(BODY).encode(), key)
     assert (reply.status_code, _checked(reply, installation)["code"]) == (401, code)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "status", "code"),
+    [
+        ("other-surface", ("--surface", "mcp_gateway"), 403, "surface_not_allowed"),
+        ("other-models", ("--model", "claude-*"), 403, "model_not_allowed"),
+        ("other-network", ("--ip", "192.0.2.0/24"), 403, "address_not_allowed"),
+    ],
+)
+async def test_a_key_that_may_not_do_this_gets_403(
+    installation: Installation, name: str, options: tuple[str, ...], status: int, code: str
+) -> None:
+    key = installation.new_key(name, *options)
+    reply = await _post(installation, json.dumps(BODY).encode(), key)
+    assert (reply.status_code, _checked(reply, installation)["code"]) == (status, code)
+
+
+async def test_an_expired_key_gets_401(installation: Installation) -> None:
+    key = installation.new_key("short-lived", "--expires-in", "1s")
+
+    def answer() -> httpx.Response | None:
+        reply = httpx.post(
+            f"{installation.base_url}/chat/completions",
+            headers={"authorization": f"Bearer {key}"},
+            json=BODY | {"model": "no-such-model"},
+        )
+        return reply if reply.status_code == 401 else None
+
+    expired = wait_until(answer, what="the expiry of the key")
+    assert expired is not None
+    assert _checked(expired, installation)["code"] == "api_key_expired"
 
 
 DEEP = b'{"model":"%s","messages":' % MODEL.encode() + b"[" * 100 + b"]" * 100 + b"}"

@@ -44,6 +44,12 @@ class Installation:
         assert finished.code == 0, finished.err
         return finished
 
+    def new_key(self, name: str, *options: str) -> str:
+        """Create a key with the command line and return its secret."""
+        finished = self.program.run("keys", "create", "--json", "--name", name, *options)
+        assert finished.code == 0, finished.err
+        return str(finished.json()["secret"])
+
     def records(self, wanted: Sequence[str], *, within_s: float = 30.0) -> list[dict[str, Any]]:
         """Return all records of these request ids, once there is at least one of each."""
 
