@@ -59,5 +59,4 @@ def python_environment() -> dict[str, str]:
     return {
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
         "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT))),
-        "PYTHONDONTWRITEBYTECODE": "1",
     }

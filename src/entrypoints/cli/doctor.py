@@ -138,7 +138,10 @@ def effective_values(loaded: LoadedConfig) -> tuple[Value, ...]:
     )
 
 
-_FIELD_OF: Mapping[str, str] = {"ENCRYPTION_KEY": "encryption_keys"}
+_FIELD_OF: Mapping[str, str] = {
+    "ENCRYPTION_KEY": "encryption_keys",
+    "THINKWATCH_TOKEN": "console_token",
+}
 
 
 def _shown(name: str, config: BootConfig) -> str:
