@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from tests.support.source_tree import ROOT, Module, base_names, classes, modules, package
 
 # Ports without a contract suite of their own, each with the reason.
-WITHOUT_CONTRACT_SUITE: dict[str, str] = {}
+WITHOUT_CONTRACT_SUITE: dict[str, str] = {
+    "UpstreamResponse": "what UpstreamTransport.send returns; that suite reads every kind of answer",
+    "Backlog": "the read side of a journal; the suite of Journal reads back what was written",
+    "DeadBacklog": "as Backlog",
+    "DeadJournals": "only files outlive their process; tests/unit/journal kills writers of them",
+}
 
 Signature = tuple[str, tuple[str, ...]]
 
@@ -114,6 +119,11 @@ def test_every_port_has_a_contract_suite() -> None:
         for node in ast.walk(suite.tree)
         if isinstance(node, ast.Name | ast.alias)
     }
-    missing = {port.name for port in _ports()} - named
+    of_file = {suite.path.stem.removeprefix("test").replace("_", "") for suite in suites}
+    missing = {
+        port.name
+        for port in _ports()
+        if port.name not in named and port.name.lower() not in of_file
+    }
     assert missing - WITHOUT_CONTRACT_SUITE.keys() == set()
     assert WITHOUT_CONTRACT_SUITE.keys() - missing == set(), "these have one now"
