@@ -14,7 +14,7 @@ from application.ports.clock import Clock
 from application.ports.dialect import PublicError
 from application.ports.provider import ReplySummary
 from application.ports.records import Journal
-from domain.accounting.estimate import tokens_in_text
+from domain.accounting.estimate import likely_tokens
 from domain.accounting.pricing import weighted_tokens
 from domain.accounting.usage import TokenUsage, UsageSource
 from domain.errors import LimitExceeded
@@ -196,8 +196,8 @@ class Settlement:
             return TokenUsage(), UsageSource.NONE
         if outcome is not Outcome.ABANDONED and self._dispatched_at is None:
             return TokenUsage(), UsageSource.NONE
-        generated = tokens_in_text(summary.output_characters) if summary is not None else 0
-        prompt = tokens_in_text(len(self._call.body))
+        generated = likely_tokens(summary.output_characters) if summary is not None else 0
+        prompt = likely_tokens(len(self._call.body))
         return TokenUsage(input_uncached=prompt, output=generated), UsageSource.ESTIMATED
 
     def _record(
