@@ -28,19 +28,21 @@ def upgrade() -> None:
         sa.Column("mode", sa.Text(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("enforcement IN ('soft', 'strict')", name="ck_budget_caps_enforcement"),
-        sa.CheckConstraint("mode IN ('enforce', 'shadow')", name="ck_budget_caps_mode"),
         sa.CheckConstraint(
-            "period IN ('daily', 'weekly', 'monthly')", name="ck_budget_caps_period"
+            "enforcement IN ('soft', 'strict')", name=op.f("ck_budget_caps_enforcement")
+        ),
+        sa.CheckConstraint("mode IN ('enforce', 'shadow')", name=op.f("ck_budget_caps_mode")),
+        sa.CheckConstraint(
+            "period IN ('daily', 'weekly', 'monthly')", name=op.f("ck_budget_caps_period")
         ),
         sa.CheckConstraint(
             "subject_kind IN ('api_key', 'user', 'team', 'provider', 'model', 'platform')",
-            name="ck_budget_caps_subject_kind",
+            name=op.f("ck_budget_caps_subject_kind"),
         ),
-        sa.CheckConstraint("unit IN ('weighted_tokens', 'usd')", name="ck_budget_caps_unit"),
-        sa.CheckConstraint("length(timezone) > 0", name="ck_budget_caps_timezone"),
+        sa.CheckConstraint("unit IN ('weighted_tokens', 'usd')", name=op.f("ck_budget_caps_unit")),
+        sa.CheckConstraint("length(timezone) > 0", name=op.f("ck_budget_caps_timezone")),
         sa.CheckConstraint(
-            "limit_value BETWEEN 0 AND 9007199254740992", name="ck_budget_caps_limit_value"
+            "limit_value BETWEEN 0 AND 9007199254740992", name=op.f("ck_budget_caps_limit_value")
         ),
         sa.PrimaryKeyConstraint("id", name="pk_budget_caps"),
         sa.UniqueConstraint(
@@ -51,7 +53,7 @@ def upgrade() -> None:
         "config_revisions",
         sa.Column("section", sa.Text(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("revision > 0", name="ck_config_revisions_revision"),
+        sa.CheckConstraint("revision > 0", name=op.f("ck_config_revisions_revision")),
         sa.PrimaryKeyConstraint("section", name="pk_config_revisions"),
     )
     op.create_table(
@@ -69,26 +71,30 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
             "CASE subject_kind WHEN 'provider' THEN surface = 'ai_gateway' WHEN 'model' THEN surface = 'ai_gateway' WHEN 'mcp_server' THEN surface = 'mcp_gateway' ELSE true END",
-            name="ck_limit_rules_subject_has_surface",
+            name=op.f("ck_limit_rules_subject_has_surface"),
         ),
         sa.CheckConstraint(
-            "enforcement = 'soft' OR metric = 'tokens'", name="ck_limit_rules_strict_is_for_tokens"
+            "enforcement = 'soft' OR metric = 'tokens'",
+            name=op.f("ck_limit_rules_strict_is_for_tokens"),
         ),
-        sa.CheckConstraint("enforcement IN ('soft', 'strict')", name="ck_limit_rules_enforcement"),
-        sa.CheckConstraint("metric IN ('requests', 'tokens')", name="ck_limit_rules_metric"),
-        sa.CheckConstraint("mode IN ('enforce', 'shadow')", name="ck_limit_rules_mode"),
+        sa.CheckConstraint(
+            "enforcement IN ('soft', 'strict')", name=op.f("ck_limit_rules_enforcement")
+        ),
+        sa.CheckConstraint("metric IN ('requests', 'tokens')", name=op.f("ck_limit_rules_metric")),
+        sa.CheckConstraint("mode IN ('enforce', 'shadow')", name=op.f("ck_limit_rules_mode")),
         sa.CheckConstraint(
             "subject_kind IN ('api_key', 'user', 'team', 'provider', 'model', 'mcp_server', 'platform')",
-            name="ck_limit_rules_subject_kind",
+            name=op.f("ck_limit_rules_subject_kind"),
         ),
         sa.CheckConstraint(
-            "surface IN ('ai_gateway', 'mcp_gateway')", name="ck_limit_rules_surface"
+            "surface IN ('ai_gateway', 'mcp_gateway')", name=op.f("ck_limit_rules_surface")
         ),
         sa.CheckConstraint(
-            "window_length IN ('1m', '5m', '1h', '5h', '1d', '1w')", name="ck_limit_rules_window"
+            "window_length IN ('1m', '5m', '1h', '5h', '1d', '1w')",
+            name=op.f("ck_limit_rules_window"),
         ),
         sa.CheckConstraint(
-            "limit_value BETWEEN 0 AND 9007199254740992", name="ck_limit_rules_limit_value"
+            "limit_value BETWEEN 0 AND 9007199254740992", name=op.f("ck_limit_rules_limit_value")
         ),
         sa.PrimaryKeyConstraint("id", name="pk_limit_rules"),
         sa.UniqueConstraint(
@@ -111,9 +117,9 @@ def upgrade() -> None:
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "least(input_multiplier, output_multiplier) >= 0 AND greatest(input_multiplier, output_multiplier) < 'NaN'",
-            name="ck_models_multipliers",
+            name=op.f("ck_models_multipliers"),
         ),
-        sa.CheckConstraint("length(name) BETWEEN 1 AND 200", name="ck_models_name_length"),
+        sa.CheckConstraint("length(name) BETWEEN 1 AND 200", name=op.f("ck_models_name_length")),
         sa.PrimaryKeyConstraint("id", name="pk_models"),
     )
     op.create_index(
@@ -135,13 +141,13 @@ def upgrade() -> None:
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("jsonb_typeof(options) = 'object'", name="ck_providers_options"),
-        sa.CheckConstraint("kind ~ '^[a-z][a-z0-9_]*$'", name="ck_providers_kind"),
+        sa.CheckConstraint("jsonb_typeof(options) = 'object'", name=op.f("ck_providers_options")),
+        sa.CheckConstraint("kind ~ '^[a-z][a-z0-9_]*$'", name=op.f("ck_providers_kind")),
         sa.CheckConstraint(
-            "sealed_credentials LIKE 'v1.%'", name="ck_providers_credentials_sealed"
+            "sealed_credentials LIKE 'v1.%'", name=op.f("ck_providers_credentials_sealed")
         ),
-        sa.CheckConstraint("length(name) BETWEEN 1 AND 63", name="ck_providers_name_length"),
-        sa.CheckConstraint("revision > 0", name="ck_providers_revision"),
+        sa.CheckConstraint("length(name) BETWEEN 1 AND 63", name=op.f("ck_providers_name_length")),
+        sa.CheckConstraint("revision > 0", name=op.f("ck_providers_revision")),
         sa.PrimaryKeyConstraint("id", name="pk_providers"),
     )
     op.create_index(
@@ -156,7 +162,8 @@ def upgrade() -> None:
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("value", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.CheckConstraint(
-            "jsonb_typeof(value) IN ('boolean', 'number', 'string')", name="ck_settings_scalar"
+            "jsonb_typeof(value) IN ('boolean', 'number', 'string')",
+            name=op.f("ck_settings_scalar"),
         ),
         sa.PrimaryKeyConstraint("key", name="pk_settings"),
     )
@@ -165,7 +172,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("length(name) BETWEEN 1 AND 100", name="ck_teams_name_length"),
+        sa.CheckConstraint("length(name) BETWEEN 1 AND 100", name=op.f("ck_teams_name_length")),
         sa.PrimaryKeyConstraint("id", name="pk_teams"),
     )
     op.create_index("uq_teams_name", "teams", ["name"], unique=True)
@@ -179,13 +186,13 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "email = lower(email) AND email LIKE '%_@_%'", name="ck_users_email_normal"
+            "email = lower(email) AND email LIKE '%_@_%'", name=op.f("ck_users_email_normal")
         ),
         sa.CheckConstraint(
             "role IN ('super_admin', 'admin', 'team_manager', 'developer', 'viewer')",
-            name="ck_users_role",
+            name=op.f("ck_users_role"),
         ),
-        sa.CheckConstraint("state IN ('active', 'deactivated')", name="ck_users_state"),
+        sa.CheckConstraint("state IN ('active', 'deactivated')", name=op.f("ck_users_state")),
         sa.PrimaryKeyConstraint("id", name="pk_users"),
     )
     op.create_index(
@@ -219,29 +226,34 @@ def upgrade() -> None:
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "NOT 'console' = ANY (surfaces) OR expires_at IS NOT NULL",
-            name="ck_api_keys_console_expires",
+            name=op.f("ck_api_keys_console_expires"),
         ),
         sa.CheckConstraint(
             "cardinality(surfaces) > 0 AND surfaces <@ ARRAY['ai_gateway', 'mcp_gateway', 'console']",
-            name="ck_api_keys_surfaces",
+            name=op.f("ck_api_keys_surfaces"),
         ),
-        sa.CheckConstraint("jsonb_typeof(tags) = 'object'", name="ck_api_keys_tags"),
+        sa.CheckConstraint("jsonb_typeof(tags) = 'object'", name=op.f("ck_api_keys_tags")),
         sa.CheckConstraint(
-            "state <> 'active' OR grace_ends_at IS NULL", name="ck_api_keys_active_no_grace"
+            "state <> 'active' OR grace_ends_at IS NULL", name=op.f("ck_api_keys_active_no_grace")
         ),
         sa.CheckConstraint(
-            "state <> 'rotated' OR grace_ends_at IS NOT NULL", name="ck_api_keys_rotated_grace"
+            "state <> 'rotated' OR grace_ends_at IS NOT NULL",
+            name=op.f("ck_api_keys_rotated_grace"),
         ),
-        sa.CheckConstraint("state IN ('active', 'rotated', 'revoked')", name="ck_api_keys_state"),
         sa.CheckConstraint(
-            "(parent_id IS NULL) = (lineage_id = id)", name="ck_api_keys_root_names_lineage"
+            "state IN ('active', 'rotated', 'revoked')", name=op.f("ck_api_keys_state")
         ),
-        sa.CheckConstraint("cardinality(ip_allow) > 0", name="ck_api_keys_ip_allow"),
-        sa.CheckConstraint("inactivity_ms > 0", name="ck_api_keys_inactivity"),
-        sa.CheckConstraint("length(name) BETWEEN 1 AND 100", name="ck_api_keys_name_length"),
-        sa.CheckConstraint("length(prefix) = 11", name="ck_api_keys_prefix_length"),
-        sa.CheckConstraint("octet_length(secret_hash) = 32", name="ck_api_keys_hash_is_sha256"),
-        sa.CheckConstraint("rotation_period_ms > 0", name="ck_api_keys_rotation_period"),
+        sa.CheckConstraint(
+            "(parent_id IS NULL) = (lineage_id = id)", name=op.f("ck_api_keys_root_names_lineage")
+        ),
+        sa.CheckConstraint("cardinality(ip_allow) > 0", name=op.f("ck_api_keys_ip_allow")),
+        sa.CheckConstraint("inactivity_ms > 0", name=op.f("ck_api_keys_inactivity")),
+        sa.CheckConstraint("length(name) BETWEEN 1 AND 100", name=op.f("ck_api_keys_name_length")),
+        sa.CheckConstraint("length(prefix) = 11", name=op.f("ck_api_keys_prefix_length")),
+        sa.CheckConstraint(
+            "octet_length(secret_hash) = 32", name=op.f("ck_api_keys_hash_is_sha256")
+        ),
+        sa.CheckConstraint("rotation_period_ms > 0", name=op.f("ck_api_keys_rotation_period")),
         sa.ForeignKeyConstraint(
             ["owner_id"], ["users.id"], name="fk_api_keys_owner_id", ondelete="RESTRICT"
         ),
@@ -287,7 +299,7 @@ def upgrade() -> None:
         sa.Column("audio_out", sa.Numeric(precision=18, scale=9), nullable=True),
         sa.CheckConstraint(
             "least(input, output, cache_read, cache_write_5m, cache_write_1h, audio_in, reasoning, audio_out) >= 0 AND greatest(input, output, cache_read, cache_write_5m, cache_write_1h, audio_in, reasoning, audio_out) < 'NaN'",
-            name="ck_prices_amounts",
+            name=op.f("ck_prices_amounts"),
         ),
         sa.ForeignKeyConstraint(
             ["model_id"], ["models.id"], name="fk_prices_model_id", ondelete="CASCADE"
@@ -305,9 +317,9 @@ def upgrade() -> None:
         sa.Column("weight", sa.BigInteger(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.CheckConstraint(
-            "length(upstream_model) BETWEEN 1 AND 200", name="ck_routes_upstream_model_length"
+            "length(upstream_model) BETWEEN 1 AND 200", name=op.f("ck_routes_upstream_model_length")
         ),
-        sa.CheckConstraint("tier >= 0 AND weight >= 0", name="ck_routes_tier_and_weight"),
+        sa.CheckConstraint("tier >= 0 AND weight >= 0", name=op.f("ck_routes_tier_and_weight")),
         sa.ForeignKeyConstraint(
             ["model_id"], ["models.id"], name="fk_routes_model_id", ondelete="CASCADE"
         ),

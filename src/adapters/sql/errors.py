@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from asyncpg.exceptions import ConnectionDoesNotExistError
 from asyncpg.exceptions import InterfaceError as DriverInterfaceError
+from asyncpg.exceptions import PostgresError
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -25,6 +25,9 @@ _CONSTRAINTS = {
     "uq_models_name": "A model with this name exists already.",
     "uq_routes_target": "The model already has a route to this provider and upstream model.",
     "uq_prices_effective_from": "The model already has a price with the same effective date.",
+    "uq_limit_rules_target": "The subject already has a rule for this metric and window.",
+    "uq_budget_caps_target": "The subject already has a budget for this period and unit.",
+    "uq_concurrency_caps_target": "The subject already has a concurrency cap.",
     "fk_routes_provider_id": "The provider is still used by a route.",
 }
 _CONCURRENT = {"40001", "40P01", "55P03"}  # serialisation failure, deadlock, lock not available
@@ -45,11 +48,11 @@ async def database_errors(timeout: float = DEFAULT_TIMEOUT) -> AsyncGenerator[No
             yield
     except IntegrityError as error:
         raise _violation(error) from error
-    except DBAPIError as error:
+    except (DBAPIError, PostgresError) as error:  # the driver's own errors come from connecting
         raise _translated(error) from error
     except (PoolTimeout, TimeoutError) as error:
         raise ServiceUnavailable("The database did not answer in time.") from error
-    except (OSError, DriverInterfaceError, ConnectionDoesNotExistError) as error:
+    except (OSError, DriverInterfaceError) as error:
         raise ServiceUnavailable("The database cannot be reached.") from error
 
 
@@ -60,21 +63,23 @@ def _violation(error: IntegrityError) -> DomainError:
     )
 
 
-def _translated(error: DBAPIError) -> DomainError | DBAPIError:
-    state = str(getattr(_cause(error), "sqlstate", None) or "")
+def _translated(error: DBAPIError | PostgresError) -> Exception:
+    cause = _cause(error) if isinstance(error, DBAPIError) else error
+    state = str(getattr(cause, "sqlstate", None) or "")
     if state in _CONCURRENT:
         return Conflict("Another change is in progress; try again.")
     if state in _SCHEMA_MISSING:
         return ServiceUnavailable(
             "The database schema is missing or old; run 'thinkwatch migrate'."
         )
+    if state in _INTERRUPTED:
+        return ServiceUnavailable("The database did not answer in time.")
     # Class 08: connection, 53: resources, 57P: shut down, 28/3D: refused log-in, missing database.
     unreachable = state[:2] in {"08", "53", "28", "3D"} or state.startswith("57P")
-    if unreachable or error.connection_invalidated or state in _INTERRUPTED:
-        return ServiceUnavailable("The database cannot be reached.")
-    if isinstance(error, OperationalError | InterfaceError):
-        return ServiceUnavailable("The database cannot be reached.")
-    return error
+    lost = isinstance(error, OperationalError | InterfaceError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
+    return ServiceUnavailable("The database cannot be reached.") if unreachable or lost else error
 
 
 def _cause(error: DBAPIError) -> BaseException | None:
