@@ -29,7 +29,8 @@ class ChildProcess:
         """Start it; it inherits its sockets by number and reads its plan from standard input."""
         self.restart_at = None
         self._close_ready_pipe()
-        self._ready_pipe, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._ready_pipe, theirs = os.pipe()
+        os.set_blocking(self._ready_pipe, False)
         try:
             plan = self._plan(theirs)
             sockets = (plan.gateway_socket, plan.console_socket)

@@ -112,8 +112,11 @@ class DataDir:
             ) from error
 
     @contextlib.contextmanager
-    def lock(self, command: str) -> Generator[DataDirLock, None, None]:
+    def lock(self, command: str, *, name: str = "lock") -> Generator[DataDirLock, None, None]:
         """Hold the directory for `command`.
+
+        `name` is the lock file. Processes of single roles take one per role: on external stores
+        they may share a directory with other roles, but not with a second one of the same role.
 
         Raises:
             DataDirInUse: somebody else does.
@@ -122,18 +125,18 @@ class DataDir:
         self.prepare()
         try:
             descriptor = os.open(
-                self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+                self.path / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
             )
         except OSError as error:
             raise misconfigured(
-                f"{self.path / 'lock'} cannot be opened: {error.strerror}",
+                f"{self.path / name} cannot be opened: {error.strerror}",
                 "start as the user who owns the data directory",
             ) from error
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise DataDirInUse(self.path, self.holder()) from None
+                raise DataDirInUse(self.path, self.holder(name)) from None
             started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             yield DataDirLock(descriptor, Holder(pid=os.getpid(), started=started, command=command))
         finally:
@@ -153,10 +156,10 @@ class DataDir:
             os.close(descriptor)
         return None
 
-    def holder(self) -> Holder | None:
+    def holder(self, name: str = "lock") -> Holder | None:
         """Return what the lock file says; only of worth while the lock is known to be held."""
         with contextlib.suppress(OSError, msgspec.MsgspecError):
-            return msgspec.json.decode((self.path / "lock").read_bytes(), type=Holder)
+            return msgspec.json.decode((self.path / name).read_bytes(), type=Holder)
         return None
 
     def secret(self, name: str, generate: str) -> Secret:

@@ -26,7 +26,7 @@ from entrypoints.layout import processes
 from entrypoints.listeners import listen
 from entrypoints.preflight import Check, check_dependencies, check_ports
 from entrypoints.process_plan import ProcessPlan
-from entrypoints.roles import Role, StoreUrls
+from entrypoints.roles import ALL_ROLES, Role, StoreUrls
 from entrypoints.stop_signals import StopRequested, StopSignals
 from entrypoints.stores import EmbeddedStores
 
@@ -107,7 +107,10 @@ class Server:
 
     def _run_locked(self) -> None:
         data_dir = DataDir(self._config.data_dir)
-        with data_dir.lock(self._options.command) as lock, contextlib.ExitStack() as cleanup:
+        with (
+            data_dir.lock(self._options.command, name=self._lock_name()) as lock,
+            contextlib.ExitStack() as cleanup,
+        ):
             _require(*check_ports(self._config, self._options.roles))
             config = with_secrets(self._config)
             stores = EmbeddedStores(config)
@@ -122,6 +125,10 @@ class Server:
             config = self._start_children(config, urls, data_dir)
             self._signals.now_serving()
             self._watch(config, stores, lock)
+
+    def _lock_name(self) -> str:
+        roles = self._options.roles
+        return "lock" if roles == ALL_ROLES else f"lock-{'-'.join(sorted(roles))}"
 
     def _start_children(self, config: BootConfig, urls: StoreUrls, data_dir: DataDir) -> BootConfig:
         layout = processes(self._options.roles, config.workers)

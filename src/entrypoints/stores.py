@@ -16,6 +16,8 @@ from entrypoints.restarts import RestartBudget
 from entrypoints.roles import StoreUrls
 
 _JOIN_PATIENCE_SECONDS = 60.0
+_SPARE_CONNECTIONS = 100  # console, jobs, commands, people with psql
+_CONNECTIONS_PER_PROCESS = 15  # a full pool, and as much again while it is replaced
 
 
 class _Store(Protocol):
@@ -78,7 +80,8 @@ class EmbeddedStores:
         try:
             run_dir = run_directory(data_dir.path) if self.embedded else data_dir.path
             if self._config.database_url is None:
-                postgres = EmbeddedPostgres(data_dir.postgres, run_dir)
+                connections = _SPARE_CONNECTIONS + _CONNECTIONS_PER_PROCESS * self._config.workers
+                postgres = EmbeddedPostgres(data_dir.postgres, run_dir, max_connections=connections)
                 self._start("PostgreSQL", postgres)
                 database_url = postgres.url
             else:

@@ -315,6 +315,30 @@ def test_an_unreachable_store_is_one_line_per_store_and_exit_code_69(home: Path)
     assert "hunter2" not in done.stderr
 
 
+def test_a_gateway_alone_serves_on_external_stores_with_secrets_from_files(
+    home: Path, shared: tuple[Path, Program, Started]
+) -> None:
+    path, _, begun = shared
+    assert begun.api_key is not None
+    data_dir = path / "thinkwatch-data"
+    stores = msgspec.json.decode((data_dir / "lock").read_bytes())["stores"]
+    (home / "database_url").write_text(stores["database_url"])
+    environ = {
+        "DATABASE_URL_FILE": str(home / "database_url"),
+        "REDIS_URL": stores["redis_url"],
+        "ENCRYPTION_KEY_FILE": str(data_dir / "encryption_key"),
+        "JWT_SECRET_FILE": str(data_dir / "jwt_secret"),
+        "GATEWAY_HOST": "127.0.0.1",
+    }
+    arguments = ("gateway", "--json", "--gateway-port", "0")
+    with running(*arguments, directory=home, environ=environ) as program:
+        announced = program.announcement()
+        assert announced["console_url"] is None
+        assert len(children_of(program.pid)) == 1
+        assert complete(announced["gateway_url"], begun.api_key).status_code == 200
+        assert program.stop() == 0
+
+
 def test_an_external_database_is_not_migrated_behind_the_back(
     home: Path, shared: tuple[Path, Program, Started]
 ) -> None:

@@ -30,7 +30,6 @@ _MAJOR = "18"
 _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "120",
     "shared_buffers": "64MB",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -49,8 +48,9 @@ class EmbeddedPostgres:
     Nothing outside `data_dir` and `run_dir` is changed for that.
     """
 
-    def __init__(self, data_dir: Path, run_dir: Path) -> None:
+    def __init__(self, data_dir: Path, run_dir: Path, *, max_connections: int = 120) -> None:
         """`data_dir` becomes the cluster's parent; nothing is created or started yet."""
+        self._max_connections = max_connections
         self._cluster = data_dir / "cluster"
         self._data_dir = data_dir
         self._run_dir = run_dir
@@ -101,7 +101,11 @@ class EmbeddedPostgres:
         self._child.stop(timeout)
 
     def _command(self, binaries: Path) -> list[str]:
-        settings = {**_SETTINGS, "unix_socket_directories": os.fspath(self._socket_dir)}
+        settings = {
+            **_SETTINGS,
+            "max_connections": str(self._max_connections),
+            "unix_socket_directories": os.fspath(self._socket_dir),
+        }
         command = [str(binaries / "postgres"), "-D", str(self._cluster)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]

@@ -43,6 +43,17 @@ def test_the_lock_is_free_again_after_the_holder_ended(tmp_path: Path) -> None:
         assert data_dir.running_holder() is not None
 
 
+def test_roles_share_a_directory_but_two_of_one_role_do_not(tmp_path: Path) -> None:
+    data_dir = DataDir(tmp_path / "data")
+    with data_dir.lock("gateway", name="lock-gateway"), data_dir.lock("worker", name="lock-worker"):
+        with (
+            pytest.raises(DataDirInUse, match="in use by 'thinkwatch gateway'"),
+            data_dir.lock("gateway", name="lock-gateway"),
+        ):
+            pass
+        assert data_dir.running_holder() is None
+
+
 def test_a_killed_holder_blocks_nobody_and_its_stores_are_not_used(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from entrypoints.datadir import *;"
