@@ -12,15 +12,16 @@ from adapters.upstream.tls import client_context
 from application.ports.upstream import UpstreamRequest, UpstreamResponse, UpstreamTransport
 from domain.errors import UpstreamTimeout, UpstreamUnavailable
 
-# Methods whose repetition cannot do harm (RFC 9110 section 9.2.2).
-_IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
+# Methods that change nothing (RFC 9110 section 9.2.1). PUT and DELETE could be repeated too, but
+# the second DELETE would report 404 for what the first one did.
+_SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
 class Http11Transport(UpstreamTransport):
     """Keep-alive connections, no task per request or chunk, one write per request.
 
     A request that meets a connection the server has just closed is repeated once on a fresh one:
-    any request while it is certain that not a byte of it was taken, idempotent ones also when the
+    any request while it is certain that not a byte of it was taken, a safe one also when the
     connection breaks before any byte of the answer (RFC 9112 section 9.3.1).
     """
 
@@ -47,7 +48,7 @@ class Http11Transport(UpstreamTransport):
         try:
             await exchange.head()
         except UpstreamUnavailable:
-            if not used or exchange.answered or request.method not in _IDEMPOTENT:
+            if not used or exchange.answered or request.method not in _SAFE:
                 raise
             exchange, _ = await self._start(
                 request, target.origin, head, total_deadline, fresh=True

@@ -84,7 +84,8 @@ class UpstreamTransport(Protocol):
         """Send `request` and return once the response head is in. Never follows redirects.
 
         A request is repeated on a fresh connection only if a pooled one turned out to be closed
-        before any byte of the answer arrived and it is certain that the request was not processed.
+        before any byte of the answer arrived, and either it is certain that the request was not
+        processed or its method is safe (GET, HEAD, OPTIONS).
         Cancelling the call closes the connection.
 
         Raises:
