@@ -7,9 +7,8 @@ from contextlib import aclosing
 import msgspec
 from msgspec import Struct
 from redis.asyncio.client import PubSub
-from redis.exceptions import RedisError
 
-from adapters.redis.connection import RedisClient
+from adapters.redis.connection import FAILURES, RedisClient
 from application.ports.change_feed import Change, ChangeFeed, Section
 from application.ports.clock import Randomness
 
@@ -58,7 +57,7 @@ class RedisChangeFeed(ChangeFeed):
         try:
             async with asyncio.timeout(self._patience):
                 await self._client.execute_command("PUBLISH", CHANNEL, payload)
-        except (RedisError, OSError, TimeoutError):
+        except FAILURES:
             return
 
     async def listen(self) -> AsyncGenerator[Change]:
@@ -71,7 +70,7 @@ class RedisChangeFeed(ChangeFeed):
                         failures = 0
                         for change in changes:
                             yield change
-            except (RedisError, OSError, TimeoutError):
+            except FAILURES:
                 failures += 1
             longest = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(failures, 10))
             await asyncio.sleep(longest * self._randomness.roll())

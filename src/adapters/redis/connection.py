@@ -24,12 +24,14 @@ from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from domain.errors import InvalidRequest, ServiceUnavailable
 
 RedisClient = Redis | RedisCluster
+# What clients raise when the server is away or answers with an error.
+FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
 _FORMS = "redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://"
 
 
@@ -99,7 +101,7 @@ def connect(
                 return RedisCluster(startup_nodes=nodes, **settings)
             case _:
                 raise InvalidRequest(f"REDIS_URL must start with {_FORMS}")
-    except (ValueError, TypeError, RedisError) as error:
+    except (ValueError, TypeError, RedisError, RedisClusterException) as error:
         raise InvalidRequest(f"REDIS_URL cannot be read; it has the form {_FORMS}") from error
 
 
@@ -155,7 +157,7 @@ def redis_errors() -> Generator[None]:
     """Translate what goes wrong between us and the server into `ServiceUnavailable`."""
     try:
         yield
-    except (RedisError, OSError, TimeoutError) as error:
+    except FAILURES as error:
         raise ServiceUnavailable("Redis cannot be reached.") from error
 
 
