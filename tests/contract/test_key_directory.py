@@ -65,6 +65,7 @@ async def test_a_caller_is_the_key_with_its_owner_and_the_teams_of_both(
         created_at_ms=NOW_MS,
         inactivity_ms=5000,
         ip_allow=("10.0.0.0/8",),
+        roles=("developer",),
     )
 
 

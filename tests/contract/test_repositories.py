@@ -96,6 +96,7 @@ async def test_a_commit_raises_the_revision_of_each_changed_section_once(
         Section.KEYS: 1,
         Section.SETTINGS: 2,
         Section.CATALOG: 1,
+        Section.LIMITS: 0,
     }
     assert stored.feed.published == [
         Change(Section.KEYS, 1),

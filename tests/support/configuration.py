@@ -34,10 +34,24 @@ from domain.identifiers import (
 from domain.inference.dialect import Surface
 from domain.keys.policy import ApiKey, KeyPolicy
 from domain.keys.secret import display_prefix, key_hash, mint
+from domain.limits.overrides import LONGEST_MS, Override, OverrideAction
+from domain.limits.periods import Period
+from domain.limits.rules import (
+    BudgetCap,
+    ConcurrencyCap,
+    Holder,
+    HolderKind,
+    Limit,
+    Metric,
+    WindowRule,
+)
+from domain.limits.windows import Window
 from domain.routing.catalog import Model, ProviderKind, ProviderSpec, Route
 from domain.secret import Secret
+from domain.subjects import PLATFORM, Subject
 
 NOW_MS = 1_790_000_000_123
+PLATFORM_HOLDER = Holder(HolderKind.PLATFORM, PLATFORM.id)
 
 
 class RecordingFeed(MemoryChangeFeed):
@@ -134,6 +148,37 @@ def a_price(effective_from_ms: int = NOW_MS, *, output: str = "10.00") -> Price:
         output=Decimal(output),
         cache_read=Decimal("1.25"),
     )
+
+
+def a_rule(holder: Holder = PLATFORM_HOLDER, limit: int = 60, **more: object) -> WindowRule:
+    more.setdefault("window", Window.MINUTE)
+    more.setdefault("metric", Metric.REQUESTS)
+    more.setdefault("surface", Surface.AI_GATEWAY)
+    return WindowRule(id=new_id(), holder=holder, limit=limit, **more)  # pyright: ignore[reportArgumentType]
+
+
+def a_budget(holder: Holder = PLATFORM_HOLDER, limit: int = 1000, **more: object) -> BudgetCap:
+    more.setdefault("period", Period.MONTHLY)
+    return BudgetCap(id=new_id(), holder=holder, limit=limit, **more)  # pyright: ignore[reportArgumentType]
+
+
+def a_concurrency_cap(
+    holder: Holder = PLATFORM_HOLDER, limit: int = 4, **more: object
+) -> ConcurrencyCap:
+    more.setdefault("surface", Surface.AI_GATEWAY)
+    return ConcurrencyCap(id=new_id(), holder=holder, limit=limit, **more)  # pyright: ignore[reportArgumentType]
+
+
+def an_override(of: Limit, subject: Subject = PLATFORM, **more: object) -> Override:
+    fields: dict[str, object] = {
+        "action": OverrideAction.REPLACE,
+        "limit": 500,
+        "set_by": "ops@example.com",
+        "reason": "load test",
+        "set_at_ms": NOW_MS,
+        "until_ms": NOW_MS + LONGEST_MS,
+    }
+    return Override(id=new_id(), limit_id=of.id, subject=subject, **{**fields, **more})  # pyright: ignore[reportArgumentType]
 
 
 def a_model(name: str = "gpt-4o", *routes: Route, **more: object) -> Model:

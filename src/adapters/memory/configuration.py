@@ -1,8 +1,9 @@
 """What the runtime snapshot is built from, read from process memory."""
 
+from adapters.memory.limit_rows import in_order
 from adapters.memory.store import MemoryStore
 from application.ports.change_feed import Section
-from application.ports.configuration import ConfigurationSource
+from application.ports.configuration import ConfigurationSource, LimitSet
 from domain.routing.catalog import Catalog
 from domain.settings.catalog import Settings
 
@@ -29,3 +30,8 @@ class MemoryConfigurationSource(ConfigurationSource):
     async def settings(self) -> Settings:
         """Return stored settings over defaults."""
         return Settings(dict(self._store.draft.settings))
+
+    async def limits(self) -> LimitSet:
+        """Return all limits and overrides."""
+        state = self._store.draft
+        return LimitSet(in_order(state.limits), in_order(state.overrides))

@@ -48,6 +48,7 @@ class MemoryKeyDirectory(KeyDirectory):
             last_used_at_ms=key.last_used_at_ms,
             inactivity_ms=key.policy.inactivity_ms,
             ip_allow=key.policy.ip_allow,
+            roles=(former.role.value,),
         )
 
     async def touch(self, last_used_ms: dict[str, int]) -> None:

@@ -21,6 +21,8 @@ from domain.identifiers import ApiKeyId, LineageId, ModelId, ProviderId, TeamId,
 from domain.keys.api_key import KeyState
 from domain.keys.policy import ApiKey, KeyPolicy
 from domain.keys.rotation import Rotation
+from domain.limits.overrides import Override
+from domain.limits.rules import Limit
 from domain.routing.catalog import Model, ProviderSpec
 from domain.settings.catalog import SettingValue
 
@@ -39,6 +41,8 @@ class Draft(Struct):
     providers: dict[str, ProviderSpec] = field(default_factory=dict[str, ProviderSpec])
     models: dict[str, Model] = field(default_factory=dict[str, Model])
     settings: dict[str, SettingValue] = field(default_factory=dict[str, SettingValue])
+    limits: dict[str, Limit] = field(default_factory=dict[str, Limit])
+    overrides: dict[str, Override] = field(default_factory=dict[str, Override])
     changed: set[Section] = field(default_factory=set[Section])
 
     def copy(self) -> "Draft":
@@ -279,6 +283,7 @@ class MemoryModels(Models):
                 routes=model.routes,
                 input_multiplier=model.input_multiplier,
                 output_multiplier=model.output_multiplier,
+                max_output_tokens=model.max_output_tokens,
                 enabled=model.enabled,
             )
         )

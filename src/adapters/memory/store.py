@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from adapters.memory.limit_rows import MemoryLimitOverrides, MemoryLimits
 from adapters.memory.repositories import (
     Draft,
     MemoryApiKeys,
@@ -44,6 +45,8 @@ class MemoryTransaction(Transaction):
         self.keys = MemoryApiKeys(self._draft)
         self.providers = MemoryProviders(self._draft)
         self.models = MemoryModels(self._draft)
+        self.limits = MemoryLimits(self._draft)
+        self.overrides = MemoryLimitOverrides(self._draft)
         self.settings = MemorySettings(self._draft)
 
     async def commit(self) -> None:

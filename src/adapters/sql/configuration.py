@@ -7,13 +7,14 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from adapters.sql.errors import database_errors
+from adapters.sql.limits import read_limits, read_overrides
 from adapters.sql.models import read_models
 from adapters.sql.providers import read_providers
 from adapters.sql.session import Session
 from adapters.sql.settings import read_settings
 from adapters.sql.tables import ConfigRevisionRow
 from application.ports.change_feed import Section
-from application.ports.configuration import ConfigurationSource
+from application.ports.configuration import ConfigurationSource, LimitSet
 from domain.routing.catalog import Catalog
 from domain.settings.catalog import Settings
 
@@ -48,6 +49,11 @@ class SqlConfigurationSource(ConfigurationSource):
         """Return stored settings over defaults."""
         async with self._reading() as session:
             return Settings(await read_settings(session))
+
+    async def limits(self) -> LimitSet:
+        """Return all limits and overrides."""
+        async with self._reading() as session:
+            return LimitSet(tuple(await read_limits(session)), tuple(await read_overrides(session)))
 
     @asynccontextmanager
     async def _reading(self) -> AsyncGenerator[Session]:

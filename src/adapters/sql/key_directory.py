@@ -38,6 +38,7 @@ _teams = (
 _FIND = select(
     *ApiKeyRow.__table__.columns,
     UserRow.email.label("owner_email"),
+    UserRow.role.label("owner_role"),
     UserRow.state.label("owner_state"),
     UserRow.deleted_at.label("owner_deleted_at"),
     _teams,
@@ -94,6 +95,7 @@ class SqlKeyDirectory(KeyDirectory):
             last_used_at_ms=row.last_used_at,
             inactivity_ms=row.inactivity_ms,
             ip_allow=networks(row.ip_allow),
+            roles=(row.owner_role,),
         )
 
     async def touch(self, last_used_ms: dict[str, int]) -> None:

@@ -38,6 +38,7 @@ async def read_models(session: Session) -> list[Model]:
             prices=PriceList.of(prices[row.id]),
             input_multiplier=row.input_multiplier,
             output_multiplier=row.output_multiplier,
+            max_output_tokens=row.max_output_tokens,
             created_at_ms=row.created_at,
             enabled=row.enabled,
         )
@@ -90,6 +91,7 @@ class SqlModels(Models):
                 name=model.name,
                 input_multiplier=model.input_multiplier,
                 output_multiplier=model.output_multiplier,
+                max_output_tokens=model.max_output_tokens,
                 enabled=model.enabled,
                 created_at=model.created_at_ms,
             ),
@@ -101,13 +103,14 @@ class SqlModels(Models):
             await self.add_price(model.id, price)
 
     async def update(self, model: Model) -> None:
-        """Replace multipliers, state and routes; routes keep their identity by id."""
+        """Replace multipliers, cap, state and routes; routes keep their identity by id."""
         await self._one(
             update(ModelRow)
             .where(ModelRow.id == model.id, _LIVE)
             .values(
                 input_multiplier=model.input_multiplier,
                 output_multiplier=model.output_multiplier,
+                max_output_tokens=model.max_output_tokens,
                 enabled=model.enabled,
             )
         )

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from adapters.sql.errors import database_errors
 from adapters.sql.keys import SqlApiKeys
+from adapters.sql.limits import SqlLimitOverrides, SqlLimits
 from adapters.sql.models import SqlModels
 from adapters.sql.people import SqlTeams, SqlUsers
 from adapters.sql.providers import SqlProviders
@@ -35,6 +36,8 @@ class SqlTransaction(Transaction):
         self.keys = SqlApiKeys(shared)
         self.providers = SqlProviders(shared)
         self.models = SqlModels(shared)
+        self.limits = SqlLimits(shared)
+        self.overrides = SqlLimitOverrides(shared)
         self.settings = SqlStoredSettings(shared)
 
     async def commit(self) -> None:

@@ -14,6 +14,7 @@ class Section(StrEnum):
     CATALOG = "catalog"
     SETTINGS = "settings"
     KEYS = "keys"
+    LIMITS = "limits"
 
 
 class Change(Struct, frozen=True):

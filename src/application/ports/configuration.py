@@ -3,9 +3,20 @@
 from abc import abstractmethod
 from typing import Protocol
 
+from msgspec import Struct
+
 from application.ports.change_feed import Section
+from domain.limits.overrides import Override
+from domain.limits.rules import Limit
 from domain.routing.catalog import Catalog
 from domain.settings.catalog import Settings
+
+
+class LimitSet(Struct, frozen=True):
+    """Every limit and every override, disabled and ended ones included, oldest first."""
+
+    limits: tuple[Limit, ...] = ()
+    overrides: tuple[Override, ...] = ()
 
 
 class ConfigurationSource(Protocol):
@@ -24,4 +35,9 @@ class ConfigurationSource(Protocol):
     @abstractmethod
     async def settings(self) -> Settings:
         """Return the effective settings."""
+        ...
+
+    @abstractmethod
+    async def limits(self) -> LimitSet:
+        """Return all limits and overrides."""
         ...

@@ -13,6 +13,8 @@ from domain.accounting.pricing import Price
 from domain.identifiers import ApiKeyId, LineageId, ModelId, ProviderId, TeamId, UserId
 from domain.keys.policy import ApiKey, KeyPolicy
 from domain.keys.rotation import Rotation
+from domain.limits.overrides import Override
+from domain.limits.rules import Limit
 from domain.routing.catalog import Model, ProviderSpec
 from domain.settings.catalog import SettingValue
 
@@ -172,7 +174,7 @@ class Models(Protocol):
 
     @abstractmethod
     async def update(self, model: Model) -> None:
-        """Replace multipliers, state and routes; prices are left alone. Raises `NotFound`."""
+        """Replace multipliers, output cap, state and routes; prices are left alone. Raises `NotFound`."""
         ...
 
     @abstractmethod
@@ -183,6 +185,63 @@ class Models(Protocol):
     @abstractmethod
     async def remove(self, model_id: ModelId) -> None:
         """Remove the model and its routes. Raises `NotFound`."""
+        ...
+
+
+class Limits(Protocol):
+    """Window rules, budget caps and concurrency caps. A target has at most one limit.
+
+    The target of a window rule is its holder, surface, metric and window; of a budget its holder,
+    period and unit; of a concurrency cap its holder and surface.
+    """
+
+    @abstractmethod
+    async def all(self) -> Sequence[Limit]:
+        """Return all limits, oldest (lowest id) first."""
+        ...
+
+    @abstractmethod
+    async def find(self, limit_id: str) -> Limit | None:
+        """Return one limit; None also for an id that cannot be one."""
+        ...
+
+    @abstractmethod
+    async def add(self, limit: Limit, *, created_at_ms: int) -> None:
+        """Store a new limit. Raises `Conflict`: its target has one."""
+        ...
+
+    @abstractmethod
+    async def update(self, limit: Limit) -> None:
+        """Replace everything but the id; a limit stays of its class.
+
+        Raises:
+            NotFound: there is no limit of this class with this id.
+            Conflict: another limit has the target.
+        """
+        ...
+
+    @abstractmethod
+    async def remove(self, limit_id: str) -> None:
+        """Remove the limit and its overrides. Raises `NotFound`."""
+        ...
+
+
+class LimitOverrides(Protocol):
+    """Exceptions from limits, also those that have ended; they are never changed, only removed."""
+
+    @abstractmethod
+    async def all(self) -> Sequence[Override]:
+        """Return all overrides, oldest (lowest id) first."""
+        ...
+
+    @abstractmethod
+    async def add(self, override: Override) -> None:
+        """Store a new override. Raises `NotFound`: there is no such limit."""
+        ...
+
+    @abstractmethod
+    async def remove(self, override_id: str) -> None:
+        """Remove the override. Raises `NotFound`."""
         ...
 
 

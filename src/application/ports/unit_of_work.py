@@ -6,6 +6,8 @@ from typing import Protocol
 
 from application.ports.repositories import (
     ApiKeys,
+    LimitOverrides,
+    Limits,
     Models,
     Providers,
     StoredSettings,
@@ -22,6 +24,8 @@ class Transaction(Protocol):
     keys: ApiKeys
     providers: Providers
     models: Models
+    limits: Limits
+    overrides: LimitOverrides
     settings: StoredSettings
 
     @abstractmethod

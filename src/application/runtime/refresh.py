@@ -10,6 +10,7 @@ from application.ports.configuration import ConfigurationSource
 from application.runtime.provider_pool import ProviderPool
 from application.runtime.snapshot import CurrentSnapshot, RuntimeSnapshot
 from domain.errors import DomainError
+from domain.limits.policy import LimitPolicy
 
 POLL_INTERVAL_S = 2.0
 
@@ -44,6 +45,7 @@ class SnapshotRefresher:
         self._poll_interval_s = poll_interval_s
         self._news = asyncio.Event()
         self._keys_revision = 0
+        self._policy: tuple[int, LimitPolicy] | None = None
 
     async def load(self) -> None:
         """Build the first snapshot. Raises `ServiceUnavailable` when the store is down."""
@@ -101,9 +103,21 @@ class SnapshotRefresher:
         # revision is stale here and the next poll loads it again. Never the other way round.
         catalog = await self._source.catalog()
         settings = await self._source.settings()
+        limits = await self._limits(revisions.get(Section.LIMITS, 0))
         providers = self._providers.update(catalog)
         self._current.swap(
             RuntimeSnapshot(
-                catalog=catalog, settings=settings, providers=providers, revisions=revisions
+                catalog=catalog,
+                settings=settings,
+                limits=limits,
+                providers=providers,
+                revisions=revisions,
             )
         )
+
+    async def _limits(self, revision: int) -> LimitPolicy:
+        """Return the policy of `revision`, the one in force if it is that."""
+        if self._policy is None or self._policy[0] != revision:
+            found = await self._source.limits()
+            self._policy = (revision, LimitPolicy(found.limits, found.overrides))
+        return self._policy[1]

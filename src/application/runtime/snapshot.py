@@ -7,6 +7,7 @@ from msgspec import Struct
 from application.ports.change_feed import Section
 from application.ports.provider import Provider
 from domain.identifiers import ProviderId
+from domain.limits.policy import LimitPolicy
 from domain.routing.catalog import Catalog
 from domain.settings.catalog import Settings
 
@@ -15,12 +16,15 @@ class RuntimeSnapshot(Struct, frozen=True, kw_only=True):
     """One consistent state of the configuration.
 
     Attributes:
+        limits: which limits bind whom; kept from snapshot to snapshot while no limit changes, so
+            that its bindings stay warm.
         providers: running clients of the enabled providers that could be built.
         revisions: the revision of each section this snapshot was built from.
     """
 
     catalog: Catalog
     settings: Settings
+    limits: LimitPolicy
     providers: Mapping[ProviderId, Provider]
     revisions: Mapping[Section, int]
 

@@ -35,6 +35,7 @@ class Caller(Struct, frozen=True, kw_only=True):
         inactivity_ms: the key stops working when it was not used for this long, counted from its
             creation while it was never used.
         ip_allow: networks in CIDR form it may be used from; None means from anywhere.
+        roles: names of the owner's roles, whose default limits bind the owner.
     """
 
     key_id: ApiKeyId
@@ -56,6 +57,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     last_used_at_ms: int | None = None
     inactivity_ms: int | None = None
     ip_allow: tuple[str, ...] | None = None
+    roles: tuple[str, ...] = ()
 
     def check(self, surface: Surface, now_ms: int) -> None:
         """Raise unless this key opens `surface` at `now_ms`.

@@ -56,7 +56,11 @@ class Route(Struct, frozen=True, kw_only=True):
 
 
 class Model(Struct, frozen=True, kw_only=True):
-    """A model under the name clients use."""
+    """A model under the name clients use.
+
+    Attributes:
+        max_output_tokens: the most tokens one answer can have, for estimates; None when not known.
+    """
 
     id: ModelId
     name: str
@@ -64,6 +68,7 @@ class Model(Struct, frozen=True, kw_only=True):
     prices: PriceList = PriceList()
     input_multiplier: Decimal = Decimal(1)
     output_multiplier: Decimal = Decimal(1)
+    max_output_tokens: int | None = None
     created_at_ms: int = 0
     enabled: bool = True
 

@@ -132,6 +132,7 @@ CAP = "INSERT INTO budget_caps VALUES (gen_random_uuid(), {}, true, now())"
         "'user', 'x', 'console', 'requests', '1m', 1, 'soft', 'enforce'",
         "'provider', 'x', 'mcp_gateway', 'requests', '1m', 1, 'soft', 'enforce'",
         "'mcp_server', 'x', 'ai_gateway', 'requests', '1m', 1, 'soft', 'enforce'",
+        "'user', 'x', 'mcp_gateway', 'tokens', '1m', 1, 'soft', 'enforce'",
         "'user', 'x', 'ai_gateway', 'money', '1m', 1, 'soft', 'enforce'",
         "'user', 'x', 'ai_gateway', 'requests', '2m', 1, 'soft', 'enforce'",
         "'user', 'x', 'ai_gateway', 'requests', '1m', -1, 'soft', 'enforce'",
@@ -165,6 +166,31 @@ async def test_an_impossible_cap_is_refused(postgres_url: str, values: str) -> N
     async with connect_postgres(postgres_url) as connection:
         with pytest.raises(asyncpg.CheckViolationError):
             await connection.execute(CAP.format(values))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "'user', 'u', 'replace', 1, 'ops', 'why', now(), NULL",
+        "'user', 'u', 'replace', 1, 'ops', 'why', now(), now()",
+        "'user', 'u', 'replace', 1, 'ops', 'why', now(), now() + INTERVAL '2161 hours'",
+        "'user', 'u', 'replace', 1, 'ops', '  ', now(), now() + INTERVAL '1 hour'",
+        "'user', 'u', 'replace', 1, '', 'why', now(), now() + INTERVAL '1 hour'",
+        "'user', 'u', 'replace', -1, 'ops', 'why', now(), now() + INTERVAL '1 hour'",
+        "'user', 'u', 'loosen', 1, 'ops', 'why', now(), now() + INTERVAL '1 hour'",
+        "'team_members', 't', 'tighten', 1, 'ops', 'why', now(), NULL",
+    ],
+)
+async def test_an_impossible_override_is_refused(postgres_url: str, values: str) -> None:
+    insert = (
+        "INSERT INTO limit_overrides (id, limit_id, subject_kind, subject_id, action, limit_value,"
+        " set_by, reason, set_at, until_at) VALUES (gen_random_uuid(), gen_random_uuid(), {})"
+    )
+    fine = "'user', 'u', 'replace', 1, 'ops', 'why', now(), now() + INTERVAL '2160 hours'"
+    async with connect_postgres(postgres_url) as connection:
+        await connection.execute(insert.format(fine))
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.execute(insert.format(values))
 
 
 async def test_a_price_is_a_number(postgres_url: str) -> None:

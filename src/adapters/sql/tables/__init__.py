@@ -2,7 +2,12 @@
 
 from adapters.sql.tables.catalog import ModelRow, PriceRow, ProviderRow, RouteRow
 from adapters.sql.tables.keys import ApiKeyRow, ApiKeyTeamRow
-from adapters.sql.tables.limits import BudgetCapRow, LimitRuleRow
+from adapters.sql.tables.limits import (
+    BudgetCapRow,
+    ConcurrencyCapRow,
+    LimitOverrideRow,
+    LimitRuleRow,
+)
 from adapters.sql.tables.people import TeamMemberRow, TeamRow, UserRow
 from adapters.sql.tables.settings import ConfigRevisionRow, SettingRow
 
@@ -10,7 +15,9 @@ __all__ = [
     "ApiKeyRow",
     "ApiKeyTeamRow",
     "BudgetCapRow",
+    "ConcurrencyCapRow",
     "ConfigRevisionRow",
+    "LimitOverrideRow",
     "LimitRuleRow",
     "ModelRow",
     "PriceRow",

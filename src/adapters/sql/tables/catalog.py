@@ -53,6 +53,7 @@ class ModelRow(Base):
             " AND greatest(input_multiplier, output_multiplier) < 'NaN'",
             name="multipliers",
         ),
+        CheckConstraint("max_output_tokens > 0", name="max_output_tokens"),
         Index("uq_models_name", "name", unique=True, postgresql_where=_LIVE),
     )
 
@@ -60,6 +61,7 @@ class ModelRow(Base):
     name: Mapped[str]
     input_multiplier: Mapped[Multiplier]
     output_multiplier: Mapped[Multiplier]
+    max_output_tokens: Mapped[int | None]
     enabled: Mapped[bool]
     created_at: Mapped[Millis]
     deleted_at: Mapped[Millis | None]

@@ -58,6 +58,7 @@ class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     routes: tuple[RouteEntry, ...]
     input_multiplier: Decimal = Decimal(1)
     output_multiplier: Decimal = Decimal(1)
+    max_output_tokens: int | None = None
     price: PriceEntry | None = None
     enabled: bool = True
 

@@ -70,6 +70,8 @@ def _model(model: Model, providers: Mapping[ProviderId, str], now_ms: int) -> En
     for name in ("input_multiplier", "output_multiplier"):
         if getattr(model, name) != 1:
             entry[name] = exact(getattr(model, name))
+    if model.max_output_tokens is not None:
+        entry["max_output_tokens"] = model.max_output_tokens
     price = model.prices.at(now_ms)
     if price is not None:
         entry["price"] = _price(price)

@@ -28,6 +28,7 @@ from domain.routing.catalog import Model, Route
 
 _MULTIPLIER_PLACES, _PRICE_PLACES = 6, 9  # what the columns keep; more would be rounded silently
 _HIGHEST_AMOUNT = Decimal(1_000_000)
+_MOST_TOKENS = 1_000_000_000
 _HIGHEST_TIER, _HIGHEST_WEIGHT = 1_000, 1_000_000
 PRICE_FIELDS = PriceEntry.__struct_fields__
 
@@ -58,6 +59,7 @@ def _plan_one(planning: Planning, path: str, entry: ModelEntry) -> Planned:
         routes=_routes(planning, path, entry, stored),
         input_multiplier=entry.input_multiplier,
         output_multiplier=entry.output_multiplier,
+        max_output_tokens=entry.max_output_tokens,
         created_at_ms=stored.created_at_ms if stored is not None else planning.now_ms,
         enabled=entry.enabled,
     )
@@ -73,6 +75,7 @@ def _plan_one(planning: Planning, path: str, entry: ModelEntry) -> Planned:
                 plain(stored.output_multiplier),
                 plain(model.output_multiplier),
             ),
+            ("max_output_tokens", stored.max_output_tokens, model.max_output_tokens),
             ("enabled", stored.enabled, model.enabled),
             (
                 "routes",
@@ -156,6 +159,8 @@ def _check_amounts(planning: Planning, path: str, entry: ModelEntry) -> None:
     for name in ("input_multiplier", "output_multiplier"):
         if fault := _amount_fault(getattr(entry, name), _MULTIPLIER_PLACES):
             planning.faults.append(f"{path}.{name}: {fault}")
+    if entry.max_output_tokens is not None and not 0 < entry.max_output_tokens <= _MOST_TOKENS:
+        planning.faults.append(f"{path}.max_output_tokens: must be between 1 and {_MOST_TOKENS:,}")
     if entry.price is None:
         return
     for name, amount in asdict(entry.price).items():
