@@ -241,8 +241,13 @@ class LimitExceeded(DomainError):
 
     code = "rate_limit_exceeded"
 
-    def __init__(self, label: str, *, retry_after_ms: int, message: str | None = None) -> None:
-        """`label` is e.g. `user:requests/1m`; waiting `retry_after_ms` admits the request."""
+    def __init__(
+        self, label: str, *, retry_after_ms: int | None, message: str | None = None
+    ) -> None:
+        """`label` is e.g. `user:requests/1m`.
+
+        Waiting `retry_after_ms` admits the same request; None: waiting never will.
+        """
         super().__init__(message or f"Limit exceeded: {label}.")
         self.label = label
         self.retry_after_ms = retry_after_ms

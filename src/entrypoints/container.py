@@ -26,6 +26,8 @@ from adapters.providers.factory import ProvidersByKind
 from adapters.redis.change_feed import RedisChangeFeed
 from adapters.redis.connection import connect
 from adapters.redis.connection import ping as ping_redis
+from adapters.redis.limits import RedisLimitStore
+from adapters.redis.pipelined import PipelinedCommands
 from adapters.sql.configuration import SqlConfigurationSource
 from adapters.sql.engine import create_engine
 from adapters.sql.engine import ping as ping_sql
@@ -44,9 +46,11 @@ from application.console.configuration.apply import ApplyConfiguration
 from application.console.configuration.export import ExportConfiguration
 from application.console.keys import ManageKeys
 from application.console.request_records import RequestRecords
+from application.gateway.admission import Admission
 from application.gateway.authenticate import Authenticator
 from application.gateway.dispatch import Dispatcher
 from application.gateway.handle_inference import HandleInference
+from application.gateway.limit_gate import LimitGate
 from application.gateway.list_models import ListModels
 from application.gateway.relay import Relay
 from application.gateway.settlement import Books
@@ -59,6 +63,8 @@ from application.runtime.provider_pool import ProviderPool
 from application.runtime.refresh import SnapshotRefresher
 from application.runtime.snapshot import CurrentSnapshot
 from application.runtime.supervisor import TaskSupervisor
+from domain.limits.amounts import Spend
+from domain.limits.reservations import Reservation
 from domain.routing.address_policy import AddressPolicy
 from domain.routing.catalog import ProviderSpec
 from domain.secret import Secret
@@ -144,6 +150,26 @@ async def open_administration(
         )
 
 
+class _Interim:
+    def __init__(self, store: RedisLimitStore) -> None:
+        self._store = store
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    def hold(self, reservation: Reservation) -> None: ...
+
+    def settle(self, reservation: Reservation, actual: Spend, *, occurred_at_ms: int) -> None:
+        task = asyncio.ensure_future(
+            self._store.settle(reservation, actual, occurred_at_ms=occurred_at_ms)
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def rate_limited(self, label: str) -> None: ...
+    def rules_failed_open(self) -> None: ...
+    def budgets_failed_open(self) -> None: ...
+    def failed_closed(self) -> None: ...
+
+
 _Drain = Callable[[float], Awaitable[object]]
 
 
@@ -158,6 +184,7 @@ class _Process:
         roles: frozenset[Role],
     ) -> None:
         self.config = config
+        self.stores = stores
         self.stack = stack
         self.clock = SystemClock()
         self.ids = UuidGenerator()
@@ -283,13 +310,24 @@ async def _open_gateway(process: _Process) -> Gateway:
 
     books = Books(journal, clock, describe_error, process.instance)
 
+    limit_store = RedisLimitStore(PipelinedCommands.from_url(process.stores.redis_url))
+    process.stack.push_async_callback(limit_store.aclose)
+    gate = LimitGate(limit_store)
+    tasks.run_forever("limit-store-probe", gate.probe)
+    admission = Admission(gate, _Interim(limit_store), clock, process.ids, _Interim(limit_store))
+
     async def provider_active() -> None:
         if not runtime.get().providers:
             raise LookupError("no active provider")
 
     return Gateway(
         handle_inference=HandleInference(
-            runtime, keys, books, Dispatcher(clock, process.randomness), Relay(books)
+            runtime,
+            keys,
+            books,
+            admission,
+            Dispatcher(clock, process.randomness, admission),
+            Relay(books),
         ),
         list_models=ListModels(runtime, keys),
         openai_chat=OpenAIChatCodec(),

@@ -15,6 +15,7 @@ import msgspec
 
 from adapters.crypto.cipher import AesGcmCipher
 from adapters.memory.journal import MemoryJournal
+from adapters.memory.limits import MemoryLimitStore
 from adapters.providers.factory import ProvidersByKind
 from adapters.system.clock import SystemClock
 from adapters.system.identifiers import UuidGenerator
@@ -22,13 +23,17 @@ from adapters.system.randomness import SystemRandomness
 from adapters.upstream.http11 import Http11Transport
 from adapters.upstream.options import TransportOptions
 from adapters.wire.openai_chat import OpenAIChatCodec
+from application.gateway.admission import Admission, LimitEvents, SettlementQueue
 from application.gateway.authenticate import Authenticator
 from application.gateway.dispatch import Dispatcher
 from application.gateway.handle_inference import HandleInference
+from application.gateway.limit_gate import LimitGate
 from application.gateway.list_models import ListModels
 from application.gateway.relay import Relay
 from application.gateway.settlement import Books
+from application.ports.clock import Clock
 from application.ports.directory import KeyDirectory
+from application.ports.limits import LimitStore
 from application.runtime.provider_pool import ProviderPool
 from application.runtime.snapshot import CurrentSnapshot, RuntimeSnapshot
 from application.runtime.supervisor import TaskSupervisor
@@ -37,6 +42,11 @@ from domain.identifiers import ApiKeyId, LineageId, ModelId, PriceId, ProviderId
 from domain.inference.dialect import Surface
 from domain.keys.api_key import Caller, KeyState
 from domain.keys.secret import key_hash, mint
+from domain.limits.amounts import Spend
+from domain.limits.overrides import Override
+from domain.limits.policy import LimitPolicy
+from domain.limits.reservations import Reservation
+from domain.limits.rules import Limit
 from domain.records.events import RequestRecord
 from domain.routing.address_policy import AddressPolicy
 from domain.routing.catalog import Catalog, Model, ProviderKind, ProviderSpec, Route
@@ -90,6 +100,51 @@ class DictDirectory(KeyDirectory):
         pass
 
 
+class ImmediateSettlements(SettlementQueue):
+    """Settles at once, in the background, without surviving anything."""
+
+    def __init__(self, store: LimitStore) -> None:
+        self._store = store
+        self._tasks: set[asyncio.Task[object]] = set()
+        self.open: dict[str, Reservation] = {}
+
+    def hold(self, reservation: Reservation) -> None:
+        self.open[reservation.id] = reservation
+
+    def settle(self, reservation: Reservation, actual: Spend, *, occurred_at_ms: int) -> None:
+        self.open.pop(reservation.id, None)
+        task = asyncio.get_running_loop().create_task(
+            self._store.settle(reservation, actual, occurred_at_ms=occurred_at_ms)
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def idle(self) -> None:
+        """Wait until everything handed over is settled."""
+        await asyncio.gather(*self._tasks)
+
+
+class CountedEvents(LimitEvents):
+    """Counts in plain attributes."""
+
+    def __init__(self) -> None:
+        self.labels: list[str] = []
+        self.open = 0
+        self.closed = 0
+
+    def rate_limited(self, label: str) -> None:
+        self.labels.append(label)
+
+    def rules_failed_open(self) -> None:
+        self.open += 1
+
+    def budgets_failed_open(self) -> None:
+        self.open += 1
+
+    def failed_closed(self) -> None:
+        self.closed += 1
+
+
 @dataclass
 class GatewayHarness:
     """A gateway to be configured, then run."""
@@ -100,6 +155,9 @@ class GatewayHarness:
     )
     models: dict[str, Model] = field(default_factory=dict[str, Model])
     settings: Mapping[str, SettingValue] = field(default_factory=dict[str, SettingValue])
+    limits: list[Limit] = field(default_factory=list[Limit])
+    overrides: list[Override] = field(default_factory=list[Override])
+    limit_store: LimitStore | None = None
     trusted_proxies: Networks = ()
     health: HealthChecks = field(default_factory=lambda: HealthChecks({}))
 
@@ -190,6 +248,7 @@ class GatewayHarness:
             RuntimeSnapshot(
                 catalog=catalog,
                 settings=Settings(self.settings),
+                limits=LimitPolicy(self.limits, self.overrides),
                 providers=pool.update(catalog),
                 revisions={},
             )
@@ -197,10 +256,19 @@ class GatewayHarness:
         journal = WatchedJournal()
         keys = Authenticator(self.directory, clock)
         books = Books(journal, clock, describe_error, "test")
+        store = self.limit_store or await _ready_store(clock)
+        gate, settlements, events = LimitGate(store), ImmediateSettlements(store), CountedEvents()
+        tasks.run_forever("limit-store-probe", gate.probe)
+        admission = Admission(gate, settlements, clock, ids, events)
         app = create_gateway_app(
             Gateway(
                 handle_inference=HandleInference(
-                    runtime, keys, books, Dispatcher(clock, randomness), Relay(books)
+                    runtime,
+                    keys,
+                    books,
+                    admission,
+                    Dispatcher(clock, randomness, admission),
+                    Relay(books),
                 ),
                 list_models=ListModels(runtime, keys),
                 openai_chat=OpenAIChatCodec(),
@@ -212,10 +280,17 @@ class GatewayHarness:
         )
         try:
             async with live_server(app) as url:
-                yield RunningGateway(url, journal, runtime)
+                yield RunningGateway(url, journal, runtime, store, settlements, events)
         finally:
             await pool.aclose()
             await tasks.cancel_all(5)
+
+
+async def _ready_store(clock: Clock) -> MemoryLimitStore:
+    """Return a store whose budgets count as restored."""
+    store = MemoryLimitStore(clock)
+    await store.mark_restored()
+    return store
 
 
 @dataclass(frozen=True)
@@ -225,3 +300,6 @@ class RunningGateway:
     url: str
     journal: WatchedJournal
     runtime: CurrentSnapshot
+    store: LimitStore
+    settlements: ImmediateSettlements
+    events: CountedEvents

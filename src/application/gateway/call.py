@@ -3,12 +3,22 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from application.ports.dialect import DialectCodec
 from domain.inference.dialect import Surface
 from domain.inference.head import RequestHead
+from domain.limits.reservations import Reading
 
 BodyReader = Callable[[int], Awaitable[bytes]]
 """Reads the request body up to a bound in bytes; raises `BodyTooLarge`, `ClientDisconnected`."""
+
+
+class RateLimits(Struct, frozen=True, kw_only=True):
+    """The tightest window rule per metric, for the rate-limit headers."""
+
+    requests: Reading | None = None
+    tokens: Reading | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -21,6 +31,7 @@ class InferenceCall:
         operation: `chat`, …: what is asked of the model, independent of the dialect.
         credentials: values of all credential headers that were sent.
         started: monotonic seconds at arrival.
+        rate_limits: the tightest window rules, once they have been checked.
         client_gone: set when the client hung up.
         body, head: set once the body has been read.
     """
@@ -43,6 +54,7 @@ class InferenceCall:
     body: bytes = b""
     head: RequestHead | None = None
     client_gone: bool = False
+    rate_limits: RateLimits | None = None
 
 
 class Reply:

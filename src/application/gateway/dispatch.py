@@ -4,10 +4,11 @@ A plain answer is collected whole, and a stream is held back until generated con
 a provider's error before that is a real HTTP status or another route's turn.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from msgspec import Struct
 
+from application.gateway.admission import Admission, Ticket
 from application.gateway.call import InferenceCall
 from application.gateway.settlement import Settlement
 from application.ports.clock import Clock, Randomness
@@ -15,6 +16,8 @@ from application.ports.provider import Provider, ProviderCall, UpstreamReply
 from application.ports.upstream import UpstreamTimeouts
 from application.runtime.snapshot import RuntimeSnapshot
 from domain.errors import (
+    DomainError,
+    LimitExceeded,
     ServiceUnavailable,
     UpstreamFailure,
     UpstreamProtocolError,
@@ -22,6 +25,7 @@ from domain.errors import (
 )
 from domain.inference.head import RequestHead
 from domain.records.events import Attempt
+from domain.records.outcomes import error_class_of
 from domain.routing.catalog import Model, ProviderSpec, Route
 from domain.routing.strategy import weighted_order
 from domain.settings.catalog import Settings
@@ -46,8 +50,9 @@ class OpenedReply(Struct, frozen=True, kw_only=True):
 class Dispatcher:
     """Route order and fail-over."""
 
-    def __init__(self, clock: Clock, randomness: Randomness) -> None:
-        """`randomness` draws among the routes of a tier."""
+    def __init__(self, clock: Clock, randomness: Randomness, admission: Admission) -> None:
+        """`randomness` draws among the routes of a tier; `admission` checks providers' limits."""
+        self._admission = admission
         self._clock = clock
         self._randomness = randomness
 
@@ -56,6 +61,8 @@ class Dispatcher:
         call: InferenceCall,
         head: RequestHead,
         model: Model,
+        routes: Sequence[Route],
+        ticket: Ticket,
         now: RuntimeSnapshot,
         settlement: Settlement,
     ) -> OpenedReply:
@@ -65,17 +72,26 @@ class Dispatcher:
             UpstreamFailure: the last route's failure, or at once one that is the request's fault.
             ServiceUnavailable: the model has no usable route.
         """
-        failure: UpstreamFailure | None = None
-        for route in weighted_order(now.catalog.routes_of(model), self._randomness.roll()):
+        failure: UpstreamFailure | LimitExceeded | None = None
+        # With one provider its limits were checked together with the others.
+        per_attempt = len({route.provider_id for route in routes}) > 1
+        for route in weighted_order(routes, self._randomness.roll()):
             provider = now.providers.get(route.provider_id)
             if provider is None:
                 continue
             spec = now.catalog.providers[route.provider_id]
-            settlement.dispatch_to(route, spec)
             started = self._clock.monotonic()
             try:
+                if per_attempt:
+                    ticket.begin_attempt(
+                        await self._admission.reserve_provider(
+                            ticket.expected, call, route.provider_id, model, now
+                        )
+                    )
+                settlement.dispatch_to(route, spec)
                 opened = await self._open(call, head, route, provider, now.settings, settlement)
-            except UpstreamFailure as error:
+            except (UpstreamFailure, LimitExceeded) as error:
+                ticket.fail_attempt()
                 settlement.note_attempt(self._attempt(route, spec, started, error))
                 if isinstance(error, UpstreamRejected):
                     raise
@@ -148,7 +164,7 @@ class Dispatcher:
         return OpenedReply(reply=reply, head=b"".join(held), rest=None)
 
     def _attempt(
-        self, route: Route, spec: ProviderSpec, started: float, error: UpstreamFailure | None
+        self, route: Route, spec: ProviderSpec, started: float, error: DomainError | None
     ) -> Attempt:
         return Attempt(
             route_id=route.id,
@@ -156,11 +172,11 @@ class Dispatcher:
             upstream_model=route.upstream_model,
             status=_status_of(error),
             duration_ms=round((self._clock.monotonic() - started) * 1000, 3),
-            error_class="" if error is None else error.error_class,
+            error_class="" if error is None else error_class_of(error),
         )
 
 
-def _status_of(error: UpstreamFailure | None) -> int:
+def _status_of(error: DomainError | None) -> int:
     """Return the HTTP status the provider gave, 0 when it gave none."""
     if error is None:
         return 200

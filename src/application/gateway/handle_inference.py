@@ -1,5 +1,6 @@
 """The pipeline of an inference request, read from top to bottom."""
 
+from application.gateway.admission import Admission
 from application.gateway.authenticate import Authenticator
 from application.gateway.call import InferenceCall, Reply
 from application.gateway.dispatch import Dispatcher
@@ -17,6 +18,7 @@ class HandleInference:
         runtime: CurrentSnapshot,
         keys: Authenticator,
         books: Books,
+        admission: Admission,
         dispatcher: Dispatcher,
         relay: Relay,
     ) -> None:
@@ -24,6 +26,7 @@ class HandleInference:
         self._runtime = runtime
         self._keys = keys
         self._books = books
+        self._admission = admission
         self._dispatcher = dispatcher
         self._relay = relay
 
@@ -46,6 +49,12 @@ class HandleInference:
                 raise ModelNotAllowed(head.model)
             model = now.catalog.model(head.model)
             settlement.choose_model(model)
+            routes = now.catalog.routes_of(model)
+            ticket = self._admission.ticket(call, head, model)
+            settlement.hold(ticket)
+            await self._admission.reserve(ticket, call, caller, model, routes, now)
             settlement.admit()
-            opened = await self._dispatcher.first_content(call, head, model, now, settlement)
+            opened = await self._dispatcher.first_content(
+                call, head, model, routes, ticket, now, settlement
+            )
             return self._relay.reply(call, opened, settlement)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from application.gateway.admission import Ticket
 from application.gateway.call import InferenceCall
 from application.ports.clock import Clock
 from application.ports.dialect import PublicError
@@ -19,6 +20,7 @@ from domain.accounting.pricing import weighted_tokens
 from domain.accounting.usage import TokenUsage, UsageSource
 from domain.errors import LimitExceeded
 from domain.keys.api_key import Caller
+from domain.limits.amounts import MAX_COUNT, NOTHING, Spend
 from domain.records.events import Attempt, Outcome, RequestRecord
 from domain.records.outcomes import error_class_of, error_code_of, outcome_of
 from domain.routing.catalog import Model, ProviderSpec, Route
@@ -68,6 +70,7 @@ class Settlement:
         self._first_content_at: float | None = None
         self._bytes_out = 0
         self._summary: ReplySummary | None = None
+        self._ticket: Ticket | None = None
 
     def __enter__(self) -> Self:
         """Begin; nothing to do."""
@@ -95,6 +98,10 @@ class Settlement:
     def choose_model(self, model: Model) -> None:
         """Note which model was resolved."""
         self._model = model
+
+    def hold(self, ticket: Ticket) -> None:
+        """Own what the request reserves; it is settled when the call is closed."""
+        self._ticket = ticket
 
     def admit(self) -> None:
         """Put the admitted request into the journal, before anything goes upstream.
@@ -177,24 +184,39 @@ class Settlement:
         if self._closed:
             return
         self._closed = True
-        self._books.journal.close(
-            self._record(
-                outcome=outcome,
-                status=status,
-                error_class=error_class,
-                error_code=error_code,
-                limit_label=limit_label,
-            )
+        record = self._record(
+            outcome=outcome,
+            status=status,
+            error_class=error_class,
+            error_code=error_code,
+            limit_label=limit_label,
+        )
+        if self._ticket is not None:
+            self._ticket.settle(self._spend(record))
+        self._books.journal.close(record)
+
+    def _spend(self, record: RequestRecord) -> Spend:
+        """Return what the request counts against limits: exactly what its record says."""
+        if self._dispatched_at is None:
+            return NOTHING
+        return Spend(
+            requests=1,
+            tokens=min(record.weighted_tokens, MAX_COUNT),
+            nano_usd=min(record.cost_nano_usd, MAX_COUNT),
         )
 
     def _usage(self, outcome: Outcome) -> tuple[TokenUsage, UsageSource]:
         summary = self._summary
         if summary is not None and summary.usage is not None:
             return summary.usage, UsageSource.PROVIDER
-        head = self._call.head
-        if head is None or (summary is None and outcome not in _MAY_HAVE_BEEN_BILLED):
+        if self._call.head is None:
             return TokenUsage(), UsageSource.NONE
-        if outcome is not Outcome.ABANDONED and self._dispatched_at is None:
+        if outcome is Outcome.ABANDONED and self._ticket is not None and summary is None:
+            # What the sweeper charges if this process dies: record and counters must agree.
+            return self._ticket.expected, UsageSource.ESTIMATED
+        if self._dispatched_at is None or (
+            summary is None and outcome not in _MAY_HAVE_BEEN_BILLED
+        ):
             return TokenUsage(), UsageSource.NONE
         generated = likely_tokens(summary.output_characters) if summary is not None else 0
         prompt = likely_tokens(len(self._call.body))

@@ -24,6 +24,8 @@ class SettingSpec(Struct, frozen=True, kw_only=True):
         Raises:
             ValueError: wrong type or out of bounds; the text says what would be right.
         """
+        if isinstance(value, bool) and self.choices is not None:
+            value = str(value).lower()  # `true` and `false` beside other words
         wanted = type(self.default)
         if type(value) is not wanted:
             raise ValueError(f"{self.key} must be a {type_names[wanted]}")
@@ -86,6 +88,27 @@ SPECS: tuple[SettingSpec, ...] = (
         minimum=1_000,
         maximum=7_200_000,
         description="Longest time for a whole exchange with a provider.",
+    ),
+    SettingSpec(
+        key="security.rate_limit_fail_closed",
+        default="false",
+        choices=("false", "true", "local"),
+        description="While the limit store is down: 'false' admits and counts afterwards, 'true' "
+        "refuses, 'local' enforces each process's share of every limit.",
+    ),
+    SettingSpec(
+        key="limits.replicas",
+        default=1,
+        minimum=1,
+        maximum=10_000,
+        description="Gateway processes that share the limits while 'local' enforcement is on.",
+    ),
+    SettingSpec(
+        key="limits.unknown_price",
+        default="flag",
+        choices=("flag", "block"),
+        description="Requests for a model without a price: 'flag' lets them through, marked in "
+        "their record; 'block' refuses them where a USD budget applies.",
     ),
     SettingSpec(
         key="records.journal_quota_bytes",

@@ -23,6 +23,7 @@ from entrypoints.asgi import (
 from entrypoints.client_address import Networks, client_address
 from entrypoints.gateway.credentials import RequestHeaders
 from entrypoints.gateway.errors import describe_error, retry_after_header
+from entrypoints.gateway.rate_limit_headers import rate_limit_headers
 
 BODY_TIMEOUT_S = 60.0
 """Longest time a client may take to send its request body."""
@@ -60,6 +61,7 @@ class InferenceEndpoint:
         try:
             async with watch:
                 reply = await self._handler.handle(call)
+                reply.headers += rate_limit_headers(call.rate_limits)
                 await _send_reply(send, reply)
         except ClientDisconnected:
             pass  # nobody is left to answer
@@ -114,7 +116,11 @@ class InferenceEndpoint:
             send,
             public.status,
             self._codec.error_body(public),
-            [(b"content-type", b"application/json"), *retry_after_header(public)],
+            [
+                (b"content-type", b"application/json"),
+                *retry_after_header(public),
+                *rate_limit_headers(call.rate_limits),
+            ],
         )
 
 

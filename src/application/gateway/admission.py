@@ -1,0 +1,305 @@
+"""Limits of a request: one atomic check before it goes upstream, settled once afterwards.
+
+A `Ticket` holds what was reserved; it belongs to the call's settlement, so every exit gives it
+back or charges it.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from application.gateway.call import InferenceCall, RateLimits
+from application.gateway.limit_gate import FailureMode, LimitGate, Passed, Unavailable
+from application.ports.clock import Clock, IdGenerator
+from application.runtime.snapshot import RuntimeSnapshot
+from domain.accounting.estimate import estimate
+from domain.accounting.pricing import weighted_tokens
+from domain.accounting.usage import TokenUsage
+from domain.errors import LimitExceeded
+from domain.identifiers import ProviderId
+from domain.inference.head import RequestHead
+from domain.keys.api_key import Caller
+from domain.limits.amounts import MAX_COUNT, NOTHING, Spend
+from domain.limits.budgets import BudgetUnit
+from domain.limits.entries import BudgetEntry, Entry, WindowEntry
+from domain.limits.reservations import Claim, Reading, Rejected, Reservation
+from domain.limits.rules import Metric
+from domain.routing.catalog import Model, Route
+from domain.subjects import SubjectChain
+
+LIFETIME_MS = 120_000
+"""How long a reservation lives without a heartbeat; far longer than adopting a dead process."""
+
+UNAVAILABLE_LABEL = "rate_limiter_unavailable"
+UNPRICED_LABEL = "unknown_price"
+RETRY_WHEN_UNAVAILABLE_MS = 1_000
+
+
+# An attempt that failed was a request to its provider, and used no tokens as far as anyone knows.
+_FAILED_ATTEMPT = Spend(requests=1)
+
+
+class SettlementQueue(Protocol):
+    """Durable hand-over of settlements to the store, off the client's path."""
+
+    def hold(self, reservation: Reservation) -> None:
+        """Keep a reservation alive until it is settled."""
+        ...
+
+    def settle(self, reservation: Reservation, actual: Spend, *, occurred_at_ms: int) -> None:
+        """Charge what was used, exactly once, whatever becomes of this process."""
+        ...
+
+
+class LimitEvents(Protocol):
+    """What operators count about limits."""
+
+    def rate_limited(self, label: str) -> None:
+        """A request was refused by the limit of this label."""
+        ...
+
+    def rules_failed_open(self) -> None:
+        """A request passed without its rate rules because the store was down."""
+        ...
+
+    def budgets_failed_open(self) -> None:
+        """A request passed without its budgets because the store was down."""
+        ...
+
+    def failed_closed(self) -> None:
+        """A request was refused because the store was down."""
+        ...
+
+
+class Ticket:
+    """What one request has reserved."""
+
+    __slots__ = ("_admission", "_attempt", "_held", "_local", "_settled", "expected", "usages")
+
+    def __init__(self, admission: "Admission", expected: TokenUsage) -> None:
+        """`expected` is the greatest use the request may come to."""
+        self._admission = admission
+        self._held: list[Reservation] = []
+        self._local: list[Reservation] = []
+        self._settled = False
+        self._attempt: Ticket | None = None
+        self.expected = expected
+        self.usages: dict[str, int] = {}
+
+    def keep(self, passed: Passed, entries: Sequence[Entry]) -> None:
+        """Take over what was reserved."""
+        self._held.append(passed.reservation)
+        if passed.local is not None:
+            self._local.append(passed.local)
+        self.note_usages(entries, passed.readings)
+
+    def note_usages(self, entries: Sequence[Entry], readings: Sequence[Reading]) -> None:
+        """Remember what each limit stood at, for the record."""
+        for entry, reading in zip(entries, readings, strict=False):
+            self.usages[entry.label] = max(reading.used, self.usages.get(entry.label, 0))
+
+    def begin_attempt(self, attempt: "Ticket") -> None:
+        """Own what the running attempt has reserved with its provider."""
+        self._attempt = attempt
+
+    def fail_attempt(self) -> None:
+        """Charge the provider of the running attempt for a request without tokens."""
+        if self._attempt is not None:
+            self._attempt.settle(_FAILED_ATTEMPT)
+            self._attempt = None
+
+    def settle(self, actual: Spend) -> None:
+        """Charge `actual` for everything held. A second call does nothing."""
+        if self._settled:
+            return
+        self._settled = True
+        self._admission.settle(self._held, self._local, actual)
+        if self._attempt is not None:
+            self._attempt.settle(actual)
+
+
+class Admission:
+    """Decides whether limits allow a request, and hands out its ticket."""
+
+    def __init__(
+        self,
+        gate: LimitGate,
+        settlements: SettlementQueue,
+        clock: Clock,
+        ids: IdGenerator,
+        events: LimitEvents,
+    ) -> None:
+        """All collaborators are shared by every request of the process."""
+        self._gate = gate
+        self._settlements = settlements
+        self._clock = clock
+        self._ids = ids
+        self._events = events
+
+    def ticket(self, call: InferenceCall, head: RequestHead, model: Model) -> Ticket:
+        """Return an empty ticket with the greatest use the request may come to."""
+        return Ticket(
+            self,
+            estimate(
+                call.body,
+                max_output_tokens=head.max_output_tokens,
+                model_output_cap=model.max_output_tokens,
+                choices=head.choices,
+            ),
+        )
+
+    async def reserve(
+        self,
+        ticket: Ticket,
+        call: InferenceCall,
+        caller: Caller,
+        model: Model,
+        routes: Sequence[Route],
+        now: RuntimeSnapshot,
+    ) -> None:
+        """Check every limit of key, user, teams, model and platform in one step.
+
+        The provider's limits join the same step when only one provider can serve the model.
+
+        Raises:
+            LimitExceeded: the first offending label, and when to come back.
+        """
+        providers = {route.provider_id for route in routes}
+        chain = SubjectChain.for_inference(
+            caller,
+            model=model.id,
+            provider=providers.pop() if len(providers) == 1 else None,
+            roles=caller.roles,
+        )
+        await self._reserve(ticket, call, chain, model, now)
+
+    async def reserve_provider(
+        self,
+        expected: TokenUsage,
+        call: InferenceCall,
+        provider: ProviderId,
+        model: Model,
+        now: RuntimeSnapshot,
+    ) -> Ticket:
+        """Check the provider's own limits for one attempt, so that a full provider fails over.
+
+        Raises:
+            LimitExceeded: the provider is at a limit of its own.
+        """
+        attempt = Ticket(self, expected)
+        await self._reserve(attempt, call, SubjectChain.for_provider(provider), model, now)
+        return attempt
+
+    def settle(
+        self, held: Sequence[Reservation], local: Sequence[Reservation], actual: Spend
+    ) -> None:
+        """Hand what was used over to the settlement queue; never waits, never fails."""
+        now_ms = self._clock.now_ms()
+        for reservation in held:
+            self._settlements.settle(reservation, actual, occurred_at_ms=now_ms)
+        for reservation in local:
+            self._gate.settle_local(reservation, actual, now_ms)
+
+    async def _reserve(
+        self,
+        ticket: Ticket,
+        call: InferenceCall,
+        chain: SubjectChain,
+        model: Model,
+        now: RuntimeSnapshot,
+    ) -> None:
+        now_ms = self._clock.now_ms()
+        entries = now.limits.bind(chain, call.surface, now_ms).entries
+        if not entries:
+            return
+        mode = FailureMode(now.settings.text("security.rate_limit_fail_closed"))
+        self._check_price(model, entries, now, now_ms)
+        claim = Claim(
+            reservation_id=self._ids.new_id(),
+            entries=entries,
+            estimate=spend_of(ticket.expected, model, now_ms),
+            lifetime_ms=LIFETIME_MS,
+            context=call.event_id.encode("ascii"),
+        )
+        verdict = await self._gate.admit(
+            claim, mode, replicas=now.settings.integer("limits.replicas"), now_ms=now_ms
+        )
+        match verdict:
+            case Passed():
+                ticket.keep(verdict, entries)
+                self._settlements.hold(verdict.reservation)
+                call.rate_limits = merged(call.rate_limits, tightest(entries, verdict.readings))
+                if verdict.failed_open:
+                    self._note_failed_open(entries)
+            case Rejected():
+                ticket.note_usages(entries, verdict.readings)
+                call.rate_limits = merged(call.rate_limits, tightest(entries, verdict.readings))
+                self._events.rate_limited(verdict.entry.label)
+                raise LimitExceeded(verdict.entry.label, retry_after_ms=verdict.retry_after_ms)
+            case Unavailable(reservation=reservation):
+                # The check may have been carried out all the same: give back what it took.
+                self._settlements.settle(reservation, NOTHING, occurred_at_ms=now_ms)
+                self._events.failed_closed()
+                raise LimitExceeded(
+                    UNAVAILABLE_LABEL,
+                    retry_after_ms=RETRY_WHEN_UNAVAILABLE_MS,
+                    message="Limits cannot be checked right now, so the request was refused.",
+                )
+
+    def _note_failed_open(self, entries: Sequence[Entry]) -> None:
+        if any(not isinstance(entry, BudgetEntry) for entry in entries):
+            self._events.rules_failed_open()
+        if any(isinstance(entry, BudgetEntry) for entry in entries):
+            self._events.budgets_failed_open()
+
+    @staticmethod
+    def _check_price(
+        model: Model, entries: Sequence[Entry], now: RuntimeSnapshot, now_ms: int
+    ) -> None:
+        if now.settings.text("limits.unknown_price") != "block" or model.prices.at(now_ms):
+            return
+        for entry in entries:
+            if isinstance(entry, BudgetEntry) and entry.unit is BudgetUnit.USD:
+                raise LimitExceeded(
+                    f"{entry.label}:{UNPRICED_LABEL}",
+                    retry_after_ms=None,
+                    message=f"The model '{model.name}' has no price, and a USD budget applies.",
+                )
+
+
+def spend_of(usage: TokenUsage, model: Model, at_ms: int) -> Spend:
+    """Return what `usage` counts against limits: weighted tokens, and cost at the price in force."""
+    cost = model.prices.cost(usage, at_ms)
+    return Spend(
+        requests=1,
+        tokens=min(
+            weighted_tokens(usage, model.input_multiplier, model.output_multiplier), MAX_COUNT
+        ),
+        nano_usd=min(cost.total_nano_usd if cost is not None else 0, MAX_COUNT),
+    )
+
+
+def tightest(entries: Sequence[Entry], readings: Sequence[Reading]) -> RateLimits:
+    """Return the window rule of each metric with the least left; shadow rules do not show."""
+    found: dict[Metric, Reading] = {}
+    for entry, reading in zip(entries, readings, strict=False):
+        if not isinstance(entry, WindowEntry) or entry.shadow:
+            continue
+        held = found.get(entry.metric)
+        if held is None or reading.remaining < held.remaining:
+            found[entry.metric] = reading
+    return RateLimits(requests=found.get(Metric.REQUESTS), tokens=found.get(Metric.TOKENS))
+
+
+def merged(one: RateLimits | None, other: RateLimits) -> RateLimits:
+    """Return the tighter of both per metric."""
+    if one is None:
+        return other
+    return RateLimits(
+        requests=_tighter(one.requests, other.requests),
+        tokens=_tighter(one.tokens, other.tokens),
+    )
+
+
+def _tighter(one: Reading | None, other: Reading | None) -> Reading | None:
+    known = [reading for reading in (one, other) if reading is not None]
+    return min(known, key=lambda reading: reading.remaining, default=None)
