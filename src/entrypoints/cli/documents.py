@@ -1,7 +1,7 @@
 """Configuration documents as files: YAML or JSON in, YAML out."""
 
 import sys
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,25 +14,25 @@ from application.console.configuration.interpolation import Interpolated, Lookup
 
 _LARGEST_DOCUMENT = 8 * 1024 * 1024
 _LARGEST_INCLUSION = 64 * 1024
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 class _Loader(yaml.SafeLoader):
     """Plain values only, and no member twice: PyYAML would silently take the last one."""
 
-    def construct_mapping(
-        self,
-        node: yaml.MappingNode,
-        deep: bool = False,  # noqa: FBT001, FBT002 - PyYAML's signature
-    ) -> dict[Hashable, Any]:
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            key: object = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key != "<<" and key in seen:
-                line = key_node.start_mark.line + 1
-                raise click.ClickException(f"the document has '{key}' twice, again in line {line}")
-            if isinstance(key, str):
-                seen.add(key)
-        return super().construct_mapping(node, deep)
+    def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
+        """Look at the text's own members, before `<<` adds those that they may override."""
+        node = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+                if key.value in seen:
+                    line = key.start_mark.line + 1
+                    raise click.ClickException(
+                        f"the document has '{key.value}' twice, again in line {line}"
+                    )
+                seen.add(key.value)
+        return node
 
 
 class _Dumper(yaml.SafeDumper):
@@ -115,8 +115,11 @@ def dump_json(document: object) -> bytes:
 
 def _read(path: Path) -> str:
     try:
-        with sys.stdin.buffer if str(path) == "-" else path.open("rb") as opened:
-            content = opened.read(_LARGEST_DOCUMENT + 1)
+        if str(path) == "-":
+            content = sys.stdin.buffer.read(_LARGEST_DOCUMENT + 1)
+        else:
+            with path.open("rb") as opened:
+                content = opened.read(_LARGEST_DOCUMENT + 1)
     except OSError as error:
         raise click.ClickException(f"{path} cannot be read: {error.strerror}") from error
     if len(content) > _LARGEST_DOCUMENT:
