@@ -50,22 +50,19 @@ def _in_cluster(seeds: list[Endpoint]) -> Resolve:
     known = list(seeds)
 
     async def resolve() -> Endpoint:
-        nonlocal known
         failures: list[str] = []
-        for node in known:
+        for _ in range(len(known)):
+            node = _next(known)
             try:
                 slots = cast("list[list[Reply]]", await _ask(node, "CLUSTER", "SLOTS"))
             except LimitStoreUnavailable as error:
                 failures.append(error.detail)
                 continue
-            owners = {
-                _address(node, primary): cast("int", first) <= _SLOT <= cast("int", last)
-                for first, last, primary, *_ in slots
-            }
-            known = [*owners, *(seed for seed in seeds if seed not in owners)]
-            for owner, owns in owners.items():
-                if owns:
-                    return owner
+            primaries = [_address(node, primary) for _, _, primary, *_ in slots]
+            known[:] = dict.fromkeys([*primaries, *seeds])
+            for primary, (first, last, *_) in zip(primaries, slots, strict=True):
+                if cast("int", first) <= _SLOT <= cast("int", last):
+                    return primary
             failures.append(f"{node}: nobody owns slot {_SLOT}")
         raise LimitStoreUnavailable("; ".join(failures))
 
@@ -75,7 +72,8 @@ def _in_cluster(seeds: list[Endpoint]) -> Resolve:
 def _by_sentinels(sentinels: list[Endpoint], service: str, db: int) -> Resolve:
     async def resolve() -> Endpoint:
         failures: list[str] = []
-        for sentinel in sentinels:
+        for _ in range(len(sentinels)):
+            sentinel = _next(sentinels)
             try:
                 found = await _ask(sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", service)
             except LimitStoreUnavailable as error:
@@ -88,6 +86,15 @@ def _by_sentinels(sentinels: list[Endpoint], service: str, db: int) -> Resolve:
         raise LimitStoreUnavailable("; ".join(failures))
 
     return resolve
+
+
+def _next(nodes: list[Endpoint]) -> Endpoint:
+    """Return the node whose turn it is, and send it to the end.
+
+    A caller's patience may end while a node is silent; the next caller then asks another one.
+    """
+    nodes.append(nodes.pop(0))
+    return nodes[-1]
 
 
 async def _ask(node: Endpoint, *command: str) -> Reply:

@@ -7,6 +7,7 @@ from hashlib import sha1
 from msgspec import Struct
 
 from adapters.redis.discovery import Resolve, resolver
+from adapters.redis.endpoint import Endpoint
 from adapters.redis.link import CommandRefused, Link, Part, Reply, dial
 from domain.errors import LimitStoreUnavailable
 
@@ -113,7 +114,7 @@ class PipelinedCommands:
                 raise LimitStoreUnavailable("cannot connect (tried a moment ago)")
             try:
                 self._link = await dial(
-                    await self._resolve(),
+                    await self._located(),
                     connect_timeout_s=self._connect_timeout_s,
                     timeout_s=self._timeout_s,
                 )
@@ -121,3 +122,10 @@ class PipelinedCommands:
                 self._failed_dials += 1
                 raise
             return self._link
+
+    async def _located(self) -> Endpoint:
+        try:
+            async with asyncio.timeout(self._connect_timeout_s + self._timeout_s):
+                return await self._resolve()
+        except TimeoutError:
+            raise LimitStoreUnavailable("nobody said in time which server owns the keys") from None

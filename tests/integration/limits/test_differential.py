@@ -1,5 +1,6 @@
 """The Lua scripts and the domain agree on every answer, integer for integer."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -27,6 +28,7 @@ from tests.support.limits import (
     scripts_on_test_clock,
     tokens_rule,
 )
+from tests.support.redis_servers import LimitServer
 
 HUGE = 2**53 - 1
 
@@ -251,9 +253,9 @@ class Pair:
 
 
 @pytest.fixture
-async def redis_store(redis_url: str):
+async def redis_store(limit_server: LimitServer) -> AsyncIterator[RedisLimitStore]:
     store = RedisLimitStore(
-        PipelinedCommands.from_url(redis_url, timeout_s=5.0, connect_timeout_s=5.0),
+        PipelinedCommands.from_url(limit_server.url, timeout_s=5.0, connect_timeout_s=5.0),
         scripts_on_test_clock(),
     )
     yield store
@@ -261,16 +263,16 @@ async def redis_store(redis_url: str):
 
 
 @settings(
-    max_examples=300,
+    max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps=steps, restored=st.booleans())
 async def test_redis_answers_every_step_like_the_domain(
-    redis_client: Redis, redis_store: RedisLimitStore, steps: list[Struct], restored: bool
+    limit_server: LimitServer, redis_store: RedisLimitStore, steps: list[Struct], restored: bool
 ) -> None:
     clock = SetClock()
-    pair = Pair(redis_client, redis_store, MemoryLimitStore(clock), clock)
+    pair = Pair(limit_server.client, redis_store, MemoryLimitStore(clock), clock)
     await pair.wipe()
     if restored:
         await pair.take(MarkRestored())
