@@ -12,6 +12,10 @@ class LeaderLease(Protocol):
     def hold(self, name: str) -> AbstractAsyncContextManager[bool]:
         """Try to become the holder of `name`; the context value tells whether it worked.
 
-        The lock is given back on exit.
+        The lock is given back on exit. A holder that was cut off from the store may go on
+        believing in it, so what is done under a lease must be safe to be done twice.
+
+        Raises:
+            ServiceUnavailable: the store cannot be asked.
         """
         ...
