@@ -43,7 +43,10 @@ class ClickHouseBridge:
         return f"http://127.0.0.1:{self._port}/"
 
     def start(self) -> None:
-        """Start and wait until the port is open; it stays the same over restarts."""
+        """Start and wait until the port is open; it stays the same over restarts.
+
+        Call from the main thread: the process dies with the thread that started it (prctl(2)).
+        """
         command = [sys.executable, "-m", "tests.support.clickhouse_bridge"]
         self._process = subprocess.Popen(
             [*command, str(self._path), str(self._port), str(os.getpid())],

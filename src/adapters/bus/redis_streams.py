@@ -183,9 +183,16 @@ class RedisStreams(EventBus):
     async def _ask(
         self, command: Awaitable[T], *, wait_s: float = 0.0, errors_of_group: bool = False
     ) -> T:
+        # redis-py sends through `asyncio.wait_for`, which before Python 3.12 swallows a cancellation
+        # that comes in the moment the command is sent: the caller would never stop.
+        task = asyncio.current_task()
+        cancellations = task.cancelling() if task else 0
         try:
             async with asyncio.timeout(self._timeout_s + wait_s):
-                return await command
+                reply = await command
+                if task and task.cancelling() > cancellations:
+                    raise asyncio.CancelledError
+                return reply
         except ResponseError as error:
             if errors_of_group:
                 raise

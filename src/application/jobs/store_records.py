@@ -14,6 +14,9 @@ from domain.errors import InvalidRequest, ServiceUnavailable
 
 DAY_MS = 24 * 3600 * 1000
 ACKNOWLEDGE_TRIES = 5
+# How long the bus has to be empty before a drain is done: publishers drain at the same time.
+QUIET_ROUNDS = 3
+QUIET_WAIT_MS = 100
 
 _log = logging.getLogger(__name__)
 
@@ -68,14 +71,16 @@ class StoreRecords:
     async def drain(self, timeout_s: float = 5.0) -> bool:
         """Store what is on the bus, for at most `timeout_s` seconds. Call after `run` has ended.
 
-        Returns whether the bus was emptied; what is left is delivered to the next consumer.
+        Returns whether the bus stayed empty for a moment; what is left or comes later is delivered
+        to the next consumer.
         """
         try:
             async with asyncio.timeout(timeout_s):
                 if self._in_hand:
                     await self._store(self._in_hand)
-                while await self._next(1):
-                    pass
+                empty = 0
+                while empty < QUIET_ROUNDS:
+                    empty = 0 if await self._next(QUIET_WAIT_MS) else empty + 1
         except TimeoutError:
             return False
         return not self._bus_backoff.failing

@@ -194,7 +194,7 @@ def test_equal_lines_have_equal_batch_ids_and_others_do_not() -> None:
 
 async def test_draining_ships_and_waits_for_storage(world: World) -> None:
     records = world.close(300)
-    shipped, stored = await asyncio.gather(world.ship().drain(5), world.store().drain(0.3))
+    shipped, stored = await asyncio.gather(world.ship().drain(5), world.store().drain(5))
     assert shipped
     assert stored
     assert list(await world.stored()) == records
