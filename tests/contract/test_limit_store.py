@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Protocol
 
 import pytest
 from redis.asyncio import Redis
@@ -10,6 +11,7 @@ from adapters.memory.limits import MemoryLimitStore
 from adapters.redis.limits import RedisLimitStore
 from adapters.redis.pipelined import PipelinedCommands
 from adapters.system.clock import SystemClock
+from application.ports.limits import LimitMaintenance, LimitStore
 from domain.errors import Conflict
 from domain.limits.amounts import NOTHING, Spend
 from domain.limits.budgets import BudgetUnit
@@ -25,7 +27,9 @@ from tests.support.limits import (
     tokens_rule,
 )
 
-Store = MemoryLimitStore | RedisLimitStore
+
+class Store(LimitStore, LimitMaintenance, Protocol):
+    """Adapters implement both ports over the same counters."""
 
 
 @pytest.fixture(params=["memory", "redis"])

@@ -10,7 +10,9 @@ the Lua script treat them alike:
 "Already at the limit" (soft) is the same as "one more does not fit", so a soft demand is 1.
 """
 
-from msgspec import Struct
+from collections.abc import Sequence
+
+from msgspec import Struct, structs
 
 from domain.limits.amounts import Spend
 from domain.limits.budgets import BudgetUnit
@@ -101,3 +103,15 @@ class LeaseEntry(_Entry, frozen=True, kw_only=True, array_like=True, tag="c"):
 
 
 Entry = WindowEntry | BudgetEntry | LeaseEntry
+
+
+def share_of(entries: Sequence[Entry], replicas: int) -> tuple[Entry, ...]:
+    """Return `entries` with one replica's share of every limit, for the failure mode `local`.
+
+    Rounded down, so that all replicas together stay within the limit; but a limit that admits
+    something at all leaves each replica at least one.
+    """
+    return tuple(
+        structs.replace(entry, limit=min(entry.limit, max(1, entry.limit // max(1, replicas))))
+        for entry in entries
+    )

@@ -10,7 +10,7 @@ from domain.errors import Conflict
 from domain.limits.amounts import NOTHING, Spend
 from domain.limits.book import LimitBook
 from domain.limits.budgets import BudgetUnit
-from domain.limits.entries import Entry
+from domain.limits.entries import Entry, share_of
 from domain.limits.periods import Period
 from domain.limits.reservations import (
     KEEP_MS,
@@ -367,6 +367,18 @@ def test_a_clock_step_back_does_not_hold_a_dead_lease_for_its_length() -> None:
     assert isinstance(book.admit(claim(cap), yesterday), Rejected)
     assert len(book.sweep(10, yesterday + LONGEST_LIFETIME_MS)) == 1
     assert isinstance(book.admit(claim(cap), yesterday + LONGEST_LIFETIME_MS), Admitted)
+
+
+@pytest.mark.parametrize(
+    ("limit", "replicas", "share"), [(100, 4, 25), (10, 4, 2), (3, 4, 1), (0, 4, 0), (7, 0, 7)]
+)
+def test_a_replicas_share_is_rounded_down_but_not_to_nothing(
+    limit: int, replicas: int, share: int
+) -> None:
+    entries = (requests_rule(limit), budget_cap(limit, MONDAY_MS), concurrency_cap(limit))
+    shares = share_of(entries, replicas)
+    assert [entry.limit for entry in shares] == [share] * 3
+    assert [entry.label for entry in shares] == [entry.label for entry in entries]
 
 
 def test_a_reservation_id_is_used_once() -> None:
