@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import gc
+import weakref
 
 from adapters.upstream.connection import Connection
 from adapters.upstream.options import TransportOptions
@@ -92,6 +94,34 @@ async def test_a_granted_connection_that_broke_does_not_count_for_a_cancelled_re
         connection.abort()
         await cancel(waiting)
         (await obtain(pool, origin)).close()
+
+
+async def test_a_cancelled_request_no_longer_counts_as_waiting():
+    async with RawServer(waits) as server:
+        options = TransportOptions(address_policy=LOOPBACK, max_connections=1, max_waiting=1)
+        pool, origin = (
+            ConnectionPool(options, client_context()),
+            Origin("127.0.0.1", server.port, secure=False),
+        )
+        connection = await obtain(pool, origin)
+        for _ in range(3):
+            await cancel(await in_queue(pool, origin))
+        connection.close()
+
+
+async def test_a_closed_connection_is_forgotten_before_its_deadline():
+    """Deadlines may be minutes away; until then a timer would keep every buffer alive."""
+    async with RawServer(waits) as server:
+        pool, origin = small_pool(), Origin("127.0.0.1", server.port, secure=False)
+        connection = await obtain(pool, origin)
+        pool.released(connection)
+        gone = weakref.ref(connection)
+        pool.close()
+        del connection
+        async with asyncio.timeout(5):
+            while gone() is not None:
+                await asyncio.sleep(0)
+                gc.collect()
 
 
 async def test_a_fresh_connection_displaces_an_idle_one():
