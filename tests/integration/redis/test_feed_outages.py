@@ -99,6 +99,54 @@ async def test_a_listener_leaves_a_frozen_connection_behind(
         await hears(feed, heard, 3)
 
 
+class Link:
+    """A TCP link to the server that can die without a word, as behind a NAT that forgot it."""
+
+    def __init__(self, socket_path: str) -> None:
+        self._socket_path = socket_path
+        self._alive = asyncio.Event()
+        self.opened = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.opened += 1
+        alive = self._alive = asyncio.Event()
+        alive.set()
+        server_reader, server_writer = await asyncio.open_unix_connection(self._socket_path)
+        with contextlib.closing(writer), contextlib.closing(server_writer):
+            await asyncio.gather(
+                _pump(reader, server_writer, alive), _pump(server_reader, writer, alive)
+            )
+
+    def die(self) -> None:
+        """Let the newest connection swallow everything from now on; both ends stay open."""
+        self._alive.clear()
+
+
+async def _pump(
+    source: asyncio.StreamReader, target: asyncio.StreamWriter, alive: asyncio.Event
+) -> None:
+    while data := await source.read(65_536):
+        if alive.is_set():
+            target.write(data)
+
+
+async def test_a_listener_leaves_a_connection_that_died_without_a_word(
+    feed: RedisChangeFeed, own_valkey: EmbeddedValkey
+) -> None:
+    link = Link(own_valkey.url.removeprefix("unix://").partition("?")[0])
+    async with await asyncio.start_server(link.serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        client = connect(f"redis://127.0.0.1:{port}", operation_timeout=0.3)
+        far_feed = RedisChangeFeed(client, SystemRandomness(), heartbeat=0.1, patience=0.3)
+        async with listening(far_feed) as heard:
+            await hears(feed, heard, 1)
+            before = link.opened
+            link.die()
+            await hears(feed, heard, 2)
+            assert link.opened > before
+        await client.aclose()
+
+
 async def test_publishing_to_a_frozen_server_holds_nobody_up(
     feed: RedisChangeFeed, own_valkey: EmbeddedValkey
 ) -> None:
