@@ -237,7 +237,7 @@ def test_sigterm_lets_an_open_stream_end_and_takes_no_new_connection(home: Path)
             while True:  # red until the port closes, which happens within a moment
                 try:
                     health = httpx.get(f"{begun.gateway_url}/health/ready", timeout=10)
-                except httpx.TransportError:
+                except (httpx.NetworkError, httpx.RemoteProtocolError):
                     break
                 assert (health.status_code, health.json()["status"]) == (503, "draining")
             assert [line for line in lines if line][-1] == "data: [DONE]"
