@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from entrypoints.parent_death import CHILD_PROCESS
 from entrypoints.process_plan import ProcessPlan
@@ -15,8 +15,14 @@ from entrypoints.restarts import RestartBudget
 class ChildProcess:
     """Starts a process by plan, and starts it again when it dies. Main thread only."""
 
-    def __init__(self, name: str, plan: Callable[[int], ProcessPlan]) -> None:
-        """`plan(ready_pipe)` makes the plan for each start; nothing starts yet."""
+    def __init__(
+        self, name: str, plan: Callable[[int], ProcessPlan], environ: Mapping[str, str]
+    ) -> None:
+        """`plan(ready_pipe)` makes the plan for each start; nothing starts yet.
+
+        `environ` is its whole environment, for the libraries that read theirs.
+        """
+        self._environ = environ
         self.name = name
         self._plan = plan
         self._process: subprocess.Popen[bytes] | None = None
@@ -42,6 +48,7 @@ class ChildProcess:
                 stdout=sys.stderr.fileno(),
                 pass_fds=(theirs, *(number for number in sockets if number is not None)),
                 process_group=0,
+                env=self._environ,
             )
         finally:
             os.close(theirs)

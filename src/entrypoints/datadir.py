@@ -90,6 +90,8 @@ class DataDir:
         self.valkey = path / "valkey"
         self.clickhouse = path / "clickhouse"
         self.journal = path / "journal"
+        self.settlements = path / "settlements"
+        self.metrics = path / "metrics"
         self.logs = path / "logs"
 
     def prepare(self) -> None:

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import http.client
+import shutil
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import structlog
 from msgspec import Struct, structs
@@ -14,7 +16,7 @@ from adapters.sql import migrations
 from adapters.telemetry.logging import configure_logging
 from domain.errors import DomainError
 from entrypoints.child_process import ChildProcess
-from entrypoints.config import BootConfig
+from entrypoints.config import BootConfig, environment
 from entrypoints.datadir import DataDir, DataDirLock, with_secrets
 from entrypoints.failures import (
     EXIT_CONFIGURATION,
@@ -24,6 +26,7 @@ from entrypoints.failures import (
 )
 from entrypoints.layout import processes
 from entrypoints.listeners import listen
+from entrypoints.metrics import METRICS_VARIABLE
 from entrypoints.preflight import Check, check_dependencies, check_ports
 from entrypoints.process_plan import ProcessPlan
 from entrypoints.roles import ALL_ROLES, Role, StoreUrls
@@ -143,6 +146,7 @@ class Server:
             gateway_port=actual.get(Role.GATEWAY, config.gateway_port),
             console_port=actual.get(Role.CONSOLE, config.console_port),
         )
+        environ = _child_environment(config, data_dir.metrics / self._options.command)
         for name, roles in layout.items():
             mine = {
                 role: opened.pop(0).fileno() for role, opened in sockets.items() if role in roles
@@ -165,7 +169,7 @@ class Server:
                     ready_pipe=ready_pipe,
                 )
 
-            child = ChildProcess(name, plan)
+            child = ChildProcess(name, plan, environ)
             self._children.append(child)
             child.start()
         return config
@@ -265,6 +269,19 @@ class Server:
     def _kill_children(self) -> None:
         for child in self._children:
             child.kill()
+
+
+def _child_environment(config: BootConfig, metrics: Path) -> Mapping[str, str]:
+    """Return the environment of the processes, with an empty place for the metrics of all of them.
+
+    What a server counted before it was stopped is of no use to the next one: counters begin anew.
+    """
+    shutil.rmtree(metrics, ignore_errors=True)
+    environ = {name: value for name, value in environment().items() if name != METRICS_VARIABLE}
+    if config.metrics_bearer_token is not None:
+        metrics.mkdir(mode=0o700, parents=True)
+        environ[METRICS_VARIABLE] = str(metrics)
+    return environ
 
 
 def _require(*checks: Check) -> None:

@@ -7,6 +7,7 @@ back or charges it.
 from collections.abc import Sequence
 from typing import Protocol
 
+from application.gateway.abandonment import abandoned_context
 from application.gateway.call import InferenceCall, RateLimits
 from application.gateway.limit_gate import FailureMode, LimitGate, Passed, Unavailable
 from application.ports.clock import Clock, IdGenerator
@@ -170,7 +171,7 @@ class Admission:
             provider=providers.pop() if len(providers) == 1 else None,
             roles=caller.roles,
         )
-        await self._reserve(ticket, call, chain, model, now)
+        await self._reserve(ticket, call, chain, model, now, abandoned_context(call, caller))
 
     async def reserve_provider(
         self,
@@ -186,7 +187,8 @@ class Admission:
             LimitExceeded: the provider is at a limit of its own.
         """
         attempt = Ticket(self, expected)
-        await self._reserve(attempt, call, SubjectChain.for_provider(provider), model, now)
+        # Without a context: the request's own reservation brings its record.
+        await self._reserve(attempt, call, SubjectChain.for_provider(provider), model, now, b"")
         return attempt
 
     def settle(
@@ -206,6 +208,7 @@ class Admission:
         chain: SubjectChain,
         model: Model,
         now: RuntimeSnapshot,
+        context: bytes,
     ) -> None:
         now_ms = self._clock.now_ms()
         entries = now.limits.bind(chain, call.surface, now_ms).entries
@@ -218,7 +221,7 @@ class Admission:
             entries=entries,
             estimate=spend_of(ticket.expected, model, now_ms),
             lifetime_ms=LIFETIME_MS,
-            context=call.event_id.encode("ascii"),
+            context=context,
         )
         verdict = await self._gate.admit(
             claim, mode, replicas=now.settings.integer("limits.replicas"), now_ms=now_ms

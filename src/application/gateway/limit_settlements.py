@@ -40,7 +40,7 @@ class Waiting:
 @dataclass(slots=True)
 class _Held:
     reservation: Reservation
-    due_ms: int
+    due: float
 
 
 class LimitSettlements:
@@ -59,6 +59,7 @@ class LimitSettlements:
     ) -> None:
         """More than `most_in_memory` settlements wait in the log only."""
         self.lifetime_ms = lifetime_ms
+        self._extend_after_s = lifetime_ms / 3000
         self._log = settlement_log
         self._clock = clock
         self._most_in_memory = most_in_memory
@@ -73,8 +74,8 @@ class LimitSettlements:
 
     def hold(self, reservation: Reservation) -> None:
         """Keep a reservation and its leases alive until it is settled."""
-        due_ms = self._clock.now_ms() + self.lifetime_ms // 3
-        self._held[reservation.id] = _Held(reservation, due_ms)
+        due = self._clock.monotonic() + self._extend_after_s
+        self._held[reservation.id] = _Held(reservation, due)
 
     def settle(self, reservation: Reservation, actual: Spend, *, occurred_at_ms: int) -> None:
         """Owe the store a settlement. Never waits and never raises; `kill -9` does not undo it.
@@ -86,10 +87,10 @@ class LimitSettlements:
         room = not self._only_in_log and len(self._order) < self._most_in_memory
         try:
             mark = self._log.append(settlement)
-        except ServiceUnavailable as error:
+        except ServiceUnavailable:
             if not room:
                 self._held.pop(reservation.id, None)
-                log.error("settlement_lost", reservation=reservation.id, error=error.message)
+                log.exception("settlement_lost", reservation=reservation.id)
                 return
             mark = self._last  # nothing of the log to confirm with this one
         if not room:
@@ -156,15 +157,15 @@ class LimitSettlements:
 
     def due_for_heartbeat(self) -> Sequence[Reservation]:
         """Return what was not extended for a third of its lifetime, and count it as extended."""
-        now_ms = self._clock.now_ms()
+        now = self._clock.monotonic()
         due: list[Reservation] = []
         for held in self._held.values():  # oldest first: every extension moves to the end
-            if held.due_ms > now_ms:
+            if held.due > now:
                 break
             due.append(held.reservation)
         for reservation in due:
             del self._held[reservation.id]
-            self._held[reservation.id] = _Held(reservation, now_ms + self.lifetime_ms // 3)
+            self._held[reservation.id] = _Held(reservation, now + self._extend_after_s)
         return due
 
     def holds(self, reservation: Reservation) -> bool:

@@ -35,13 +35,19 @@ class Books:
     """What every settlement writes with."""
 
     def __init__(
-        self, journal: Journal, clock: Clock, describe_error: DescribeError, instance: str
+        self,
+        journal: Journal,
+        clock: Clock,
+        describe_error: DescribeError,
+        instance: str,
+        on_closed: Callable[[RequestRecord], None] | None = None,
     ) -> None:
-        """`instance` names this process in its records."""
+        """`instance` names this process in its records; `on_closed` sees every final one."""
         self.journal = journal
         self.clock = clock
         self.describe_error = describe_error
         self.instance = instance
+        self.on_closed = on_closed
 
     def open(self, call: InferenceCall) -> "Settlement":
         """Start the settlement of a call that has just arrived."""
@@ -194,6 +200,8 @@ class Settlement:
         if self._ticket is not None:
             self._ticket.settle(self._spend(record))
         self._books.journal.close(record)
+        if self._books.on_closed is not None:
+            self._books.on_closed(record)
 
     def _spend(self, record: RequestRecord) -> Spend:
         """Return what the request counts against limits: exactly what its record says."""

@@ -13,6 +13,7 @@ from entrypoints.gateway.inference import InferenceEndpoint, inference_routes
 from entrypoints.gateway.models import model_routes
 from entrypoints.gateway.services import Gateway
 from entrypoints.health import health_routes
+from entrypoints.metrics import metrics_routes
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +69,7 @@ def create_gateway_app(gateway: Gateway) -> ASGIApp:
             *inference_routes(endpoint, codec),
             *model_routes(gateway.list_models, codec, gateway.trusted_proxies),
             *health_routes(gateway.health),
+            *metrics_routes(gateway.metrics, gateway.metrics_token),
         ],
         exception_handlers={
             NotFoundException: router_refusal,

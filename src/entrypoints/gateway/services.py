@@ -6,12 +6,18 @@ from application.gateway.handle_inference import HandleInference
 from application.gateway.list_models import ListModels
 from application.ports.clock import Clock, IdGenerator
 from application.ports.dialect import DialectCodec
+from application.ports.telemetry import MetricsPage
+from domain.secret import Secret
 from entrypoints.client_address import Networks
 from entrypoints.health import HealthChecks
 
 
 class Gateway(Struct, frozen=True, kw_only=True):
-    """Collaborators of the gateway's routes."""
+    """Collaborators of the gateway's routes.
+
+    Attributes:
+        metrics, metrics_token: both or none: without them there is no `/metrics`.
+    """
 
     handle_inference: HandleInference
     list_models: ListModels
@@ -20,3 +26,5 @@ class Gateway(Struct, frozen=True, kw_only=True):
     ids: IdGenerator
     health: HealthChecks
     trusted_proxies: Networks
+    metrics: MetricsPage | None = None
+    metrics_token: Secret | None = None

@@ -1,5 +1,6 @@
 """The rows. Importing this package registers every table with the metadata."""
 
+from adapters.sql.tables.budget_alerts import BudgetAlertRow
 from adapters.sql.tables.catalog import ModelRow, PriceRow, ProviderRow, RouteRow
 from adapters.sql.tables.keys import ApiKeyRow, ApiKeyTeamRow
 from adapters.sql.tables.limits import (
@@ -14,6 +15,7 @@ from adapters.sql.tables.settings import ConfigRevisionRow, SettingRow
 __all__ = [
     "ApiKeyRow",
     "ApiKeyTeamRow",
+    "BudgetAlertRow",
     "BudgetCapRow",
     "ConcurrencyCapRow",
     "ConfigRevisionRow",

@@ -1,0 +1,51 @@
+"""What is counted for operators (operations.md section 5). Never waits and never raises."""
+
+from abc import abstractmethod
+from typing import Protocol
+
+from domain.records.events import RequestRecord
+
+
+class Telemetry(Protocol):
+    """Events of this process that become metrics."""
+
+    @abstractmethod
+    def request_ended(self, record: RequestRecord) -> None:
+        """Count a request with its tokens and cost; once per final record."""
+        ...
+
+    @abstractmethod
+    def rate_limited(self, label: str) -> None:
+        """Count a refusal; `label` names the limit, e.g. `user:requests/1m`."""
+        ...
+
+    @abstractmethod
+    def rules_failed_open(self) -> None:
+        """Count a request that no rate or concurrency rule checked: the limit store was down."""
+        ...
+
+    @abstractmethod
+    def budgets_failed_open(self) -> None:
+        """Count a request that no budget checked: the limit store was down."""
+        ...
+
+    @abstractmethod
+    def failed_closed(self) -> None:
+        """Count a request that was refused because the limit store was down."""
+        ...
+
+    @abstractmethod
+    def budget_alert(self, subject_kind: str, period: str, percent: int) -> None:
+        """Count an alert of a budget."""
+        ...
+
+
+class MetricsPage(Protocol):
+    """What `/metrics` shows."""
+
+    content_type: str
+
+    @abstractmethod
+    def render(self) -> bytes:
+        """Return the metrics of all processes of this server. Reads files: not for event loops."""
+        ...
