@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from adapters.bus.redis_streams import RedisStreams
 from adapters.clickhouse.client import ClickHouse
+from adapters.clickhouse.ledger import ClickHouseLedger
 from adapters.clickhouse.migrations import migrate as migrate_clickhouse
 from adapters.clickhouse.request_log import ClickHouseRequestLog
 from adapters.clickhouse.writer import ClickHouseRequests
@@ -22,21 +23,26 @@ from adapters.crypto.cipher import AesGcmCipher
 from adapters.identity.passwords import Argon2Passwords
 from adapters.journal.adoption import FileDeadJournals
 from adapters.journal.journal import FileJournal
+from adapters.journal.settlement_log import FileDeadSettlementLogs, FileSettlementLog
 from adapters.providers.factory import ProvidersByKind
 from adapters.redis.change_feed import RedisChangeFeed
 from adapters.redis.connection import connect
 from adapters.redis.connection import ping as ping_redis
 from adapters.redis.limits import RedisLimitStore
 from adapters.redis.pipelined import PipelinedCommands
+from adapters.sql.budget_alerts import SqlBudgetAlerts
 from adapters.sql.configuration import SqlConfigurationSource
 from adapters.sql.engine import create_engine
 from adapters.sql.engine import ping as ping_sql
 from adapters.sql.key_directory import SqlKeyDirectory
+from adapters.sql.leases import SqlLeaderLease
 from adapters.sql.migrations import scripts_directory
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.identifiers import UuidGenerator
 from adapters.system.randomness import SystemRandomness
+from adapters.telemetry.metrics import PrometheusTelemetry
+from adapters.telemetry.none import NoTelemetry
 from adapters.upstream.http11 import Http11Transport
 from adapters.upstream.httpx_transport import HttpxTransport
 from adapters.upstream.options import TransportOptions
@@ -46,35 +52,42 @@ from application.console.configuration.apply import ApplyConfiguration
 from application.console.configuration.export import ExportConfiguration
 from application.console.keys import ManageKeys
 from application.console.request_records import RequestRecords
-from application.gateway.admission import Admission
+from application.gateway.admission import LIFETIME_MS, Admission
 from application.gateway.authenticate import Authenticator
 from application.gateway.dispatch import Dispatcher
 from application.gateway.handle_inference import HandleInference
 from application.gateway.limit_gate import LimitGate
+from application.gateway.limit_settlements import LimitSettlements
 from application.gateway.list_models import ListModels
 from application.gateway.relay import Relay
 from application.gateway.settlement import Books
 from application.jobs.adopt_journals import AdoptJournals
+from application.jobs.adopt_settlements import AdoptSettlements
+from application.jobs.budget_alerts import BudgetAlerts
+from application.jobs.deliver_settlements import DeliverSettlements
 from application.jobs.flush_key_use import FlushKeyUse
+from application.jobs.keep_reservations import KeepReservations
+from application.jobs.rebuild_budgets import RebuildBudgets
 from application.jobs.ship_records import ShipRecords
 from application.jobs.store_records import StoreRecords
+from application.jobs.sweep_reservations import SweepReservations
+from application.ports.telemetry import Telemetry
 from application.ports.upstream import UpstreamTransport
 from application.runtime.provider_pool import ProviderPool
 from application.runtime.refresh import SnapshotRefresher
 from application.runtime.snapshot import CurrentSnapshot
 from application.runtime.supervisor import TaskSupervisor
-from domain.limits.amounts import Spend
-from domain.limits.reservations import Reservation
 from domain.routing.address_policy import AddressPolicy
 from domain.routing.catalog import ProviderSpec
 from domain.secret import Secret
 from entrypoints.client_address import Networks
-from entrypoints.config import BootConfig
+from entrypoints.config import BootConfig, environment
 from entrypoints.console.services import Console
 from entrypoints.datadir import DataDir
 from entrypoints.gateway.errors import describe_error
 from entrypoints.gateway.services import Gateway
 from entrypoints.health import HealthChecks
+from entrypoints.metrics import METRICS_VARIABLE
 from entrypoints.roles import Role, StoreUrls
 
 DRAIN_SECONDS = 5.0
@@ -119,6 +132,8 @@ async def open_container(
     """
     async with contextlib.AsyncExitStack() as stack:
         process = await _Process.open(config, stores, stack, roles)
+        if Role.GATEWAY in roles or Role.WORKER in roles:
+            _tend_limits(process)
         gateway = await _open_gateway(process) if Role.GATEWAY in roles else None
         console = None
         if Role.CONSOLE in roles or Role.WORKER in roles:
@@ -150,26 +165,6 @@ async def open_administration(
         )
 
 
-class _Interim:
-    def __init__(self, store: RedisLimitStore) -> None:
-        self._store = store
-        self._tasks: set[asyncio.Task[object]] = set()
-
-    def hold(self, reservation: Reservation) -> None: ...
-
-    def settle(self, reservation: Reservation, actual: Spend, *, occurred_at_ms: int) -> None:
-        task = asyncio.ensure_future(
-            self._store.settle(reservation, actual, occurred_at_ms=occurred_at_ms)
-        )
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def rate_limited(self, label: str) -> None: ...
-    def rules_failed_open(self) -> None: ...
-    def budgets_failed_open(self) -> None: ...
-    def failed_closed(self) -> None: ...
-
-
 _Drain = Callable[[float], Awaitable[object]]
 
 
@@ -198,6 +193,15 @@ class _Process:
         self.redis = connect(stores.redis_url, operation_timeout=HOT_REDIS_TIMEOUT_S)
         self.feed = RedisChangeFeed(self.redis, self.randomness)
         self.cipher = AesGcmCipher(config.key_ring(), self.randomness)
+        self.metrics = _metrics(config)
+        self.telemetry: Telemetry = self.metrics or NoTelemetry()
+        self.limit_store = RedisLimitStore(PipelinedCommands.from_url(stores.redis_url))
+        self.alerts = BudgetAlerts(
+            SqlBudgetAlerts(self.engine),
+            self.telemetry,
+            clock=self.clock,
+            randomness=self.randomness,
+        )
         self.address_policy = AddressPolicy.allowing(_allowed_networks(config))
         self.trusted_proxies: Networks = [ip_network(cidr) for cidr in config.trusted_proxies]
 
@@ -212,6 +216,7 @@ class _Process:
         process = cls(config, stores, stack, roles)
         stack.push_async_callback(process.engine.dispose)
         stack.push_async_callback(process.redis.aclose)
+        stack.push_async_callback(process.limit_store.aclose)
         stack.push_async_callback(process.tasks.cancel_all, DRAIN_SECONDS)
         return process
 
@@ -269,6 +274,10 @@ class _Process:
     def journal_dir(self) -> Path:
         return self.config.data_dir / "journal"
 
+    @property
+    def settlements_dir(self) -> Path:
+        return DataDir(self.config.data_dir).settlements
+
 
 async def _open_gateway(process: _Process) -> Gateway:
     clock, tasks = process.clock, process.tasks
@@ -308,13 +317,18 @@ async def _open_gateway(process: _Process) -> Gateway:
     tasks.run_forever("adopt-journals", adopt.run)
     tasks.run_forever("flush-key-use", flush.run)
 
-    books = Books(journal, clock, describe_error, process.instance)
+    books = Books(
+        journal,
+        clock,
+        describe_error,
+        process.instance,
+        on_closed=process.metrics.request_ended if process.metrics is not None else None,
+    )
 
-    limit_store = RedisLimitStore(PipelinedCommands.from_url(process.stores.redis_url))
-    process.stack.push_async_callback(limit_store.aclose)
-    gate = LimitGate(limit_store)
+    gate = LimitGate(process.limit_store)
     tasks.run_forever("limit-store-probe", gate.probe)
-    admission = Admission(gate, _Interim(limit_store), clock, process.ids, _Interim(limit_store))
+    settlements = _open_settlements(process, gate)
+    admission = Admission(gate, settlements, clock, process.ids, process.telemetry)
 
     async def provider_active() -> None:
         if not runtime.get().providers:
@@ -341,7 +355,49 @@ async def _open_gateway(process: _Process) -> Gateway:
             }
         ),
         trusted_proxies=process.trusted_proxies,
+        metrics=process.metrics,
+        metrics_token=process.config.metrics_bearer_token,
     )
+
+
+def _open_settlements(process: _Process, gate: LimitGate) -> LimitSettlements:
+    """Open the way of settlements to the limit store, and the heartbeat until they come."""
+    log_file = FileSettlementLog.create(process.settlements_dir, process.instance)
+    settlements = LimitSettlements(log_file, process.clock, lifetime_ms=LIFETIME_MS)
+    deliver = DeliverSettlements(
+        settlements,
+        process.limit_store,
+        process.alerts,
+        clock=process.clock,
+        randomness=process.randomness,
+        note_failure=gate.note_failure,
+    )
+    keep = KeepReservations(settlements, process.limit_store, note_failure=gate.note_failure)
+    process.drain_first(deliver.drain)
+    process.at_the_end(log_file.shut)
+    process.tasks.run_forever("deliver-settlements", deliver.run)
+    process.tasks.run_forever("keep-reservations", keep.run)
+    return settlements
+
+
+def _tend_limits(process: _Process) -> None:
+    """Run what every process does for the limits of processes that died."""
+    adopt = AdoptSettlements(
+        FileDeadSettlementLogs(process.settlements_dir),
+        process.limit_store,
+        process.alerts,
+        clock=process.clock,
+        randomness=process.randomness,
+    )
+    sweep = SweepReservations(
+        process.limit_store, process.bus(), process.alerts, clock=process.clock
+    )
+    process.drain_then(adopt.drain)
+    process.drain_then(sweep.drain)
+    process.drain_then(process.alerts.drain)
+    process.tasks.run_forever("budget-alerts", process.alerts.run)
+    process.tasks.run_forever("adopt-settlements", adopt.run)
+    process.tasks.run_forever("sweep-reservations", sweep.run)
 
 
 async def _open_clickhouse(process: _Process) -> ClickHouse:
@@ -371,6 +427,16 @@ def _run_worker(process: _Process, clickhouse: ClickHouse) -> None:
     )
     process.drain_first(store.drain)
     process.drain_then(adopt.drain)
+    rebuild = RebuildBudgets(
+        process.limit_store,
+        ClickHouseLedger(clickhouse),
+        SqlConfigurationSource(process.engine),
+        SqlLeaderLease(process.engine),
+        process.alerts,
+        clock=process.clock,
+        randomness=process.randomness,
+    )
+    process.tasks.run_forever("rebuild-budgets", rebuild.run)
     process.tasks.run_forever("store-records", store.run)
     process.tasks.run_forever("adopt-journals", adopt.run)
 
@@ -389,6 +455,14 @@ def _open_console(process: _Process, clickhouse: ClickHouse, token: Secret) -> C
             reported_only=frozenset({"clickhouse"}),
         ),
     )
+
+
+def _metrics(config: BootConfig) -> PrometheusTelemetry | None:
+    """Return what counts for `/metrics`; None while nobody may ask (operations.md section 5)."""
+    if config.metrics_bearer_token is None:
+        return None
+    shared = environment().get(METRICS_VARIABLE)
+    return PrometheusTelemetry(Path(shared) if shared else None)
 
 
 def _allowed_networks(config: BootConfig) -> tuple[str, ...]:
