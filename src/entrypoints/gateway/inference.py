@@ -1,7 +1,8 @@
 """The inference routes: raw ASGI endpoints behind Litestar's routing."""
 
+import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 
 import structlog
 from litestar import post
@@ -27,6 +28,8 @@ from entrypoints.gateway.rate_limit_headers import rate_limit_headers
 
 BODY_TIMEOUT_S = 60.0
 """Longest time a client may take to send its request body."""
+LONGEST_STREAM_S = 2 * 3600.0 + 60.0
+"""Longest time a streamed answer may take to send: over the largest `upstream.total_timeout_ms`."""
 
 log = structlog.get_logger(__name__)
 
@@ -65,12 +68,11 @@ class InferenceEndpoint:
                 await _send_reply(send, reply)
         except ClientDisconnected:
             pass  # nobody is left to answer
-        except DomainError as error:
-            await self._refuse(send, call, error)
         except Exception as error:
             if reply is not None:
                 raise  # the answer has begun: the outermost wrapper logs and cuts it
-            log.exception("inference_failed", request_id=call.request_id)
+            if not isinstance(error, DomainError):
+                log.exception("inference_failed", request_id=call.request_id)
             await self._refuse(send, call, error)
         finally:
             if reply is not None:
@@ -124,11 +126,21 @@ class InferenceEndpoint:
         )
 
 
+@contextlib.asynccontextmanager
+async def _patience_with_client() -> AsyncGenerator[None]:
+    """Bound a whole stream: a client that stops reading must not hold its buffers for ever."""
+    try:
+        async with asyncio.timeout(LONGEST_STREAM_S):
+            yield
+    except TimeoutError:
+        raise ClientDisconnected from None
+
+
 async def _send_reply(send: Send, reply: Reply) -> None:
     if reply.chunks is None:
         await respond(send, reply.status, reply.body, reply.headers)
         return
-    async with contextlib.aclosing(reply.chunks) as chunks:
+    async with contextlib.aclosing(reply.chunks) as chunks, _patience_with_client():
         await send(
             {"type": "http.response.start", "status": reply.status, "headers": reply.headers}
         )
