@@ -65,7 +65,8 @@ spends = st.builds(
 lifetimes = st.sampled_from([1, 1_000, 30_000, 600_000])
 steps_ms = st.one_of(
     st.integers(0, 3_000),
-    st.integers(0, 120_000),
+    st.integers(0, 30_000),
+    st.integers(0, 30_000).map(lambda ms: ms * 10),
     st.sampled_from([999, 1_000, 1_001, 5_000, 59_999, 60_000, 60_999, 61_000, 61_001, 305_000]),
     st.integers(0, 3 * 86_400_000),
     st.integers(-3_000, 0),
@@ -76,6 +77,12 @@ steps_ms = st.one_of(
 
 class Wait(Struct, frozen=True):
     ms: int
+
+
+class WaitForMidnight(Struct, frozen=True):
+    """To the boundary of the UTC day, or a millisecond beside it."""
+
+    beside_ms: int
 
 
 class Admit(Struct, frozen=True):
@@ -135,7 +142,10 @@ chosen = st.one_of(
 )
 admits = st.builds(Admit, chosen, spends, lifetimes)
 settles = st.builds(Settle, st.integers(0, 50), spends, st.integers(0, 90_000))
-waits = st.builds(Wait, steps_ms)
+waits = st.one_of(
+    *[st.builds(Wait, steps_ms)] * 9,
+    st.builds(WaitForMidnight, st.sampled_from([-1, 0, 1])),
+)
 rare = st.one_of(
     st.builds(Unconfirmed, chosen, spends, st.booleans()),
     st.builds(Extend, st.integers(0, 50), lifetimes),
@@ -200,6 +210,8 @@ class Pair:
         match step:
             case Wait(ms):
                 await self.move(ms)
+            case WaitForMidnight(beside_ms):
+                await self.move(86_400_000 - self.clock.ms % 86_400_000 + beside_ms)
             case Admit(wanted, estimate, lifetime_ms):
                 await self.admit(self.claim(wanted, estimate, lifetime_ms))
             case Settle(which, actual, ago_ms) if self.reservations:
@@ -283,3 +295,27 @@ async def test_redis_answers_every_step_like_the_domain(
     await pair.move(600_000)
     await pair.take(Sweep(1_000))
     await pair.compare(everything, Spend())
+
+
+@pytest.mark.parametrize("limit_server", ["valkey"], indirect=True)
+@pytest.mark.parametrize("age", [0, 1, 59, 60, 61, 62])
+@pytest.mark.parametrize("head", [-62, -61, -60, -59, -1, 0, 1, 59, 60, 61, 62])
+async def test_the_edges_of_the_ring_are_the_same_for_refunds_and_late_usage(
+    limit_server: LimitServer, redis_store: RedisLimitStore, age: int, head: int
+) -> None:
+    """`head` is where the newest bucket is seen from now, `age` how old what is changed is."""
+    clock = SetClock()
+    pair = Pair(limit_server.client, redis_store, MemoryLimitStore(clock), clock)
+    await pair.wipe()
+    await pair.take(MarkRestored())
+    bucket, wanted = Window.MINUTE.bucket_ms, frozenset({4, 6})
+    await pair.admit(pair.claim(wanted, Spend(tokens=40), 1_000))
+    await pair.move((age + head) * bucket)
+    await pair.admit(pair.claim(wanted, Spend(tokens=3), 1_000))
+    await pair.move(-head * bucket)
+    await pair.take(Settle(0, Spend(tokens=10)))
+    lost = Reservation.unconfirmed(pair.claim(wanted, Spend(tokens=5), 1_000), clock.ms)
+    await pair.settle(lost, Spend(tokens=5), age * bucket)
+    for _ in range(130):
+        await pair.compare(wanted, Spend(tokens=HUGE))
+        await pair.move(bucket)
