@@ -17,7 +17,7 @@ ARGS ?=
 # Arguments for pytest: make test PYTEST="-k keys"
 PYTEST ?=
 # Test processes; each runs its own stores.
-JOBS ?= 2
+JOBS ?= 3
 
 # pyright from its wheel, on the node from its wheel: it fetches nothing and asks for no newer one.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -39,7 +39,7 @@ setup: .venv/.dev ## Install everything, for running and for development, into .
 .PHONY: test
 test: lint types ## Lint, types, architecture, then every test (what CI runs)
 	@echo "==> tests"
-	@$(PY) -m pytest -n $(JOBS) --dist loadfile -q $(PYTEST)
+	@$(PY) -m pytest -n $(JOBS) --dist loadgroup -q $(PYTEST)
 
 .PHONY: lint
 lint: .venv/.dev ## Format, lint, and the import contracts

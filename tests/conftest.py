@@ -17,6 +17,18 @@ from tests.support.stores import (
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests in one test process, and all that share an installation in another.
+
+    `--dist loadgroup` then starts nothing twice.
+    """
+    for item in items:
+        shared = "installation" in getattr(item, "fixturenames", ())
+        group = "installation" if shared else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """PostgreSQL for this pytest process."""

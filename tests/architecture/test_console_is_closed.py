@@ -6,7 +6,9 @@ import httpx
 import pytest
 from litestar.routes import HTTPRoute
 
+from adapters.memory.change_feed import MemoryChangeFeed
 from adapters.memory.request_log import MemoryRequestLog
+from adapters.memory.store import MemoryStore, MemoryUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.identifiers import UuidGenerator
 from application.console.request_records import RequestRecords
@@ -14,6 +16,7 @@ from domain.secret import Secret
 from entrypoints.console.app import create_console_api, create_console_app
 from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
+from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
 
 OPEN_TO_EVERYBODY = {"/health/live", "/health/ready"}
@@ -25,6 +28,7 @@ def console() -> Console:
     clock = SystemClock()
     return Console(
         request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
+        limits=limit_services(MemoryUnitOfWork(MemoryStore(), MemoryChangeFeed()), clock),
         token=Secret(TOKEN),
         ids=UuidGenerator(),
         health=HealthChecks({}),
