@@ -49,16 +49,6 @@ class ShipRecords:
             pause = await self._round()
             await asyncio.sleep(pause)
 
-    async def flush(self, timeout_s: float = 5.0) -> None:
-        """Hand the rest to the bus, for at most `timeout_s` seconds, without waiting for sinks.
-
-        For a process that is both gateway and worker: flush, drain the worker, then `drain`.
-        """
-        with contextlib.suppress(TimeoutError, ServiceUnavailable):
-            async with asyncio.timeout(timeout_s):
-                while await self._shipment.ship_next():
-                    pass
-
     async def drain(self, timeout_s: float = 5.0) -> bool:
         """Ship the rest and wait until it has arrived, for at most `timeout_s` seconds.
 

@@ -85,18 +85,19 @@ class RecordFeed:
 
     def _arrived(self, *, look_back: bool) -> list[bytes]:
         """Return what was stored since the last call and has not been given out."""
-        fresh: list[bytes] = []
+        arrived: list[bytes] = []
         query = {"overlap_ms": str(LOOK_BACK_MS)} if look_back else {}
         cursor = self._cursor
         while True:
             page = self._ask({**query, "order": "arrival", "limit": str(PAGE), "cursor": cursor})
-            fresh += [record for item in page.items if self._is_new(record := bytes(item))]
+            arrived += [bytes(item) for item in page.items]
             cursor = page.next or cursor
             query = {}
             if len(page.items) < PAGE:
                 break
+        # Only now, when no page can fail any more, do they count as given out.
         self._cursor = cursor
-        return fresh
+        return [record for record in arrived if self._is_new(record)]
 
     def _ask(self, query: dict[str, str]) -> Page:
         return _page.decode(self._get(PATH, {**self._filters, **query}))

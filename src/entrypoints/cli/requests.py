@@ -4,6 +4,7 @@ import re
 import time
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -46,6 +47,26 @@ class Moment(click.ParamType[int]):
         return round(moment.astimezone().timestamp() * 1000)
 
 
+class ConsoleUrl(click.ParamType[str]):
+    """An absolute http(s) URL."""
+
+    name = "url"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Return the URL as it is."""
+        text = str(value)
+        try:
+            parts = urlsplit(text)
+            usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        except ValueError:
+            usable = False
+        if not usable:
+            self.fail(f"'{text}' is not an http(s) URL", param, ctx)
+        return text
+
+
 @click.command("requests", epilog=_EPILOG)
 @click.option("--follow", "-f", is_flag=True, help="Go on printing records as they arrive.")
 @click.option(
@@ -61,7 +82,9 @@ class Moment(click.ParamType[int]):
 @click.option("--key", "key_id", help="Id of the API key.")
 @click.option("--user", help="Id or email of the user.")
 @click.option("--request-id", help="As in the x-request-id header of the answer.")
-@click.option("--url", help="URL of the console [default: the one that runs here].")
+@click.option(
+    "--url", type=ConsoleUrl(), help="URL of the console [default: the one that runs here]."
+)
 @json_option
 @data_dir_option
 def command(

@@ -149,11 +149,9 @@ async def test_a_full_bus_holds_the_records_back_in_the_journal(pipeline: Pipeli
 
 async def test_a_clean_stop_leaves_no_journal(pipeline: Pipeline) -> None:
     await pipeline.run_requests(300)
-    ship = pipeline.ship()
-    await ship.flush()
-    assert await pipeline.store().drain(20)
-    shipped = await ship.drain(20)
+    shipped, stored = await asyncio.gather(pipeline.ship().drain(20), pipeline.store().drain(20))
     pipeline.journal.shut()
     assert shipped
+    assert stored
     assert await pipeline.stored() == pipeline.expected()
     assert not pipeline.root.joinpath("gateway-test").exists()
