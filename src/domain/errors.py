@@ -21,6 +21,7 @@ DomainError
 ├── NotFound
 │   └── ModelNotFound
 ├── Conflict                       unique name taken, concurrent edit
+│   └── PreconditionFailed         not the version the caller said it has seen
 ├── LimitExceeded                  a rate rule, budget or concurrency cap; `label` names it
 ├── UpstreamFailure
 │   ├── UpstreamRejected           the provider's own 4xx for this request
@@ -223,6 +224,12 @@ class Conflict(DomainError):
     """A unique name is taken, or somebody else changed the object first."""
 
     code = "conflict"
+
+
+class PreconditionFailed(Conflict):
+    """The object is not in the version the caller wants to change."""
+
+    code = "precondition_failed"
 
 
 class ValidationFailed(InvalidRequest):

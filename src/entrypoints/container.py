@@ -51,6 +51,9 @@ from application.console.administrators import ManageAdministrators
 from application.console.configuration.apply import ApplyConfiguration
 from application.console.configuration.export import ExportConfiguration
 from application.console.keys import ManageKeys
+from application.console.limits.collection import BudgetCollection, RuleCollection
+from application.console.limits.overrides import ManageOverrides
+from application.console.limits.standing import LimitStandings
 from application.console.request_records import RequestRecords
 from application.gateway.admission import LIFETIME_MS, Admission
 from application.gateway.authenticate import Authenticator
@@ -82,7 +85,7 @@ from domain.routing.catalog import ProviderSpec
 from domain.secret import Secret
 from entrypoints.client_address import Networks
 from entrypoints.config import BootConfig, environment
-from entrypoints.console.services import Console
+from entrypoints.console.services import Console, LimitServices
 from entrypoints.datadir import DataDir
 from entrypoints.gateway.errors import describe_error
 from entrypoints.gateway.services import Gateway
@@ -442,7 +445,16 @@ def _run_worker(process: _Process, clickhouse: ClickHouse) -> None:
 
 
 def _open_console(process: _Process, clickhouse: ClickHouse, token: Secret) -> Console:
+    limit_store = RedisLimitStore(PipelinedCommands.from_url(process.stores.redis_url))
+    process.stack.push_async_callback(limit_store.aclose)
+    uow, clock, ids = SqlUnitOfWork(process.engine, process.feed), process.clock, process.ids
     return Console(
+        limits=LimitServices(
+            rules=RuleCollection(uow, clock, ids),
+            budgets=BudgetCollection(uow, clock, ids),
+            overrides=ManageOverrides(uow, clock, ids),
+            standings=LimitStandings(uow, limit_store, limit_store, clock),
+        ),
         request_records=RequestRecords(ClickHouseRequestLog(clickhouse), clock=process.clock),
         token=token,
         ids=process.ids,

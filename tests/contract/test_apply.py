@@ -55,6 +55,13 @@ DOCUMENT: dict[str, Any] = {
             "tags": {"price": "5$ and $${x}"},
         },
     ],
+    "limits": [
+        {"subject": "user:dev@example.com", "metric": "requests", "window": "1m", "limit": 60},
+        {"subject": "api_key:boss@example.com/ops", "metric": "concurrency", "limit": 4},
+    ],
+    "budgets": [
+        {"subject": "role:developer", "period": "monthly", "unit": "usd", "limit": 12.5},
+    ],
 }
 
 
@@ -82,7 +89,7 @@ async def test_everything_is_created_once(office: Administration) -> None:
     first = await office.apply(**DOCUMENT)
     assert first.applied
     assert {action for action, _ in plan(first)} == {"create"}
-    assert first.count(Action.CREATE) == 12
+    assert first.count(Action.CREATE) == 15
     (made,) = first.secrets
     assert (made.name, made.owner) == ("ci", "dev@example.com")
     before = await office.stored.source.revisions()
@@ -150,6 +157,9 @@ async def test_what_is_not_named_stays_unless_pruned(office: Administration) -> 
     pruned = await office.apply(_prune=True, **rest)
     assert plan(pruned) == [
         ("delete", "setting gateway.max_json_depth"),
+        ("delete", "budget role:developer budget/monthly in usd"),
+        ("delete", "limit user:dev@example.com requests/1m"),
+        ("delete", "limit api_key:boss@example.com/ops concurrency"),
         ("delete", "key ci (dev@example.com)"),
         ("delete", "key ops (boss@example.com)"),
         ("delete", "model free"),
@@ -199,7 +209,7 @@ async def test_one_fault_anywhere_stops_everything(office: Administration) -> No
 async def test_a_failure_while_writing_undoes_everything(office: Administration) -> None:
     """A secret that a removed key once had is only found by the store itself."""
     await office.apply(**DOCUMENT)
-    await office.apply(_prune=True, **changed(keys=[]))
+    await office.apply(_prune=True, **changed(keys=[], limits=[]))
     before = await office.stored.source.revisions()
     with pytest.raises(Conflict, match="secret"):
         await office.apply(**changed(settings={"gateway.max_json_depth": 40}))

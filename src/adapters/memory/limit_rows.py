@@ -9,6 +9,7 @@ from application.ports.repositories import LimitOverrides, Limits
 from domain.errors import Conflict, NotFound
 from domain.limits.overrides import Override
 from domain.limits.rules import BudgetCap, ConcurrencyCap, Limit, WindowRule
+from domain.limits.targets import target_of
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ class MemoryLimits(Limits):
 
     def _put(self, limit: Limit) -> None:
         others = (other for other in self._draft.limits.values() if other.id != limit.id)
-        if any(_target(other) == _target(limit) for other in others):
+        if any(target_of(other) == target_of(limit) for other in others):
             raise Conflict(_TAKEN[type(limit)])
         self._draft.limits[limit.id] = limit
         self._draft.changed.add(Section.LIMITS)
@@ -91,13 +92,3 @@ _TAKEN: dict[type[Limit], str] = {
     BudgetCap: "The subject already has a budget for this period and unit.",
     ConcurrencyCap: "The subject already has a concurrency cap.",
 }
-
-
-def _target(limit: Limit) -> tuple[object, ...]:
-    match limit:
-        case WindowRule():
-            return (limit.holder, limit.surface, limit.metric, limit.window)
-        case BudgetCap():
-            return (limit.holder, limit.period, limit.unit)
-        case ConcurrencyCap():
-            return (limit.holder, limit.surface)

@@ -6,12 +6,15 @@ from typing import NoReturn, cast
 import click
 import msgspec
 
+from application.console.limits.collection import BudgetCollection, RuleCollection
+from application.console.limits.overrides import ManageOverrides
+from application.console.limits.standing import LimitStandings
 from application.console.request_records import RequestRecords
 from application.ports.clock import IdGenerator
 from domain.secret import Secret
 from entrypoints.cli.options import json_option
 from entrypoints.console.app import create_console_api
-from entrypoints.container import Console
+from entrypoints.console.services import Console, LimitServices
 from entrypoints.health import HealthChecks
 
 _EPILOG = """\b
@@ -40,6 +43,12 @@ def command(output: Path | None, *, as_json: bool) -> None:
     """
     console = Console(
         request_records=cast("RequestRecords", _NotCalled()),
+        limits=LimitServices(
+            rules=cast("RuleCollection", _NotCalled()),
+            budgets=cast("BudgetCollection", _NotCalled()),
+            overrides=cast("ManageOverrides", _NotCalled()),
+            standings=cast("LimitStandings", _NotCalled()),
+        ),
         token=Secret(""),
         ids=cast("IdGenerator", _NotCalled()),
         health=HealthChecks({}),

@@ -8,10 +8,15 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, Scope
 
 from entrypoints.asgi import REQUEST_ID, RequestScope
+from entrypoints.console.api.budgets import budget_routes
 from entrypoints.console.api.health import console_health_route
+from entrypoints.console.api.limit_overrides import override_routes
+from entrypoints.console.api.limit_standings import standing_routes
+from entrypoints.console.api.limits import rule_routes
 from entrypoints.console.api.requests import request_routes
 from entrypoints.console.headers import CONSOLE_HEADERS
 from entrypoints.console.problems import MEDIA_TYPE, Problem, problem_response
+from entrypoints.console.schemas import ExactNumbers
 from entrypoints.console.security import token_guard
 from entrypoints.console.services import Console
 from entrypoints.health import health_routes
@@ -33,6 +38,10 @@ def create_console_api(console: Console) -> Litestar:
     return Litestar(
         route_handlers=[
             *request_routes(console.request_records),
+            *rule_routes(console.limits.rules),
+            *override_routes(console.limits.overrides),
+            *standing_routes(console.limits.standings),
+            *budget_routes(console.limits.budgets),
             console_health_route(console.health),
             *health_routes(console.health),
         ],
@@ -55,6 +64,7 @@ def create_console_api(console: Console) -> Litestar:
             security=[{"token": []}],
             use_handler_docstrings=True,
         ),
+        plugins=[ExactNumbers()],
         logging_config=None,
     )
 

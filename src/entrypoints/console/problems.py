@@ -11,6 +11,7 @@ from domain.errors import (
     DomainError,
     InvalidRequest,
     NotFound,
+    PreconditionFailed,
     ServiceUnavailable,
     TokenRequired,
     ValidationFailed,
@@ -25,6 +26,7 @@ _TITLES = {
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict",
+    412: "Precondition failed",
     413: "Request too large",
     500: "Internal error",
     503: "Service unavailable",
@@ -34,6 +36,7 @@ _STATUSES: tuple[tuple[type[DomainError], int], ...] = (
     (AuthenticationFailed, 401),
     (InvalidRequest, 400),
     (NotFound, 404),
+    (PreconditionFailed, 412),
     (Conflict, 409),
     (ServiceUnavailable, 503),
 )

@@ -1,17 +1,30 @@
 """What the app on port 3001 is made of."""
 
-from application.console.request_records import RequestRecords
 from msgspec import Struct
 
+from application.console.limits.collection import BudgetCollection, RuleCollection
+from application.console.limits.overrides import ManageOverrides
+from application.console.limits.standing import LimitStandings
+from application.console.request_records import RequestRecords
 from application.ports.clock import IdGenerator
 from domain.secret import Secret
 from entrypoints.health import HealthChecks
+
+
+class LimitServices(Struct, frozen=True, kw_only=True):
+    """Collaborators of the routes about limits."""
+
+    rules: RuleCollection
+    budgets: BudgetCollection
+    overrides: ManageOverrides
+    standings: LimitStandings
 
 
 class Console(Struct, frozen=True, kw_only=True):
     """Collaborators of the console's routes."""
 
     request_records: RequestRecords
+    limits: LimitServices
     token: Secret
     ids: IdGenerator
     health: HealthChecks

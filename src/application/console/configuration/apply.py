@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from application.console.configuration.interpolation import Interpolated
 from application.console.configuration.keys import KeyPlanner
+from application.console.configuration.limits import plan_budgets, plan_limits
 from application.console.configuration.models import plan_models
 from application.console.configuration.people import plan_teams, plan_users
 from application.console.configuration.plan import (
@@ -92,8 +93,9 @@ class ApplyConfiguration:
         providers = await self._providers.plan(planning)
         models = plan_models(planning)
         keys = self._keys.plan(planning)
+        limits, budgets = plan_limits(planning), plan_budgets(planning)
         settings = plan_settings(planning)
-        kinds = (teams, users, providers, models, keys, settings)
+        kinds = (teams, users, providers, models, keys, limits, budgets, settings)
         return [
             *(planned for kind in kinds for planned in kind.upserts),
             *(planned for kind in reversed(kinds) for planned in kind.deletions),

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from msgspec import Struct, field
 
+from application.console.limits.documents import BudgetEntry, RuleEntry
 from domain.access.accounts import Role
 from domain.inference.dialect import Surface
 from domain.routing.catalog import ProviderKind
@@ -14,7 +15,7 @@ VERSION = 1
 
 # Members that belong to the document but whose feature does not exist yet. They are refused by
 # name: an operator must not believe that a limit holds which nobody enforces.
-NOT_AVAILABLE = ("limits", "budgets", "mcp_servers", "forwarders")
+NOT_AVAILABLE = ("mcp_servers", "forwarders")
 
 
 class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -112,6 +113,8 @@ class Document(Struct, frozen=True, kw_only=True):
     teams: tuple[TeamEntry | None, ...] = ()
     users: tuple[UserEntry | None, ...] = ()
     keys: tuple[KeyEntry | None, ...] = ()
+    limits: tuple[RuleEntry | None, ...] = ()
+    budgets: tuple[BudgetEntry | None, ...] = ()
 
 
 # Lists of the document and the Struct of their entries.
@@ -121,4 +124,6 @@ LISTS: Mapping[str, type[Struct]] = {
     "teams": TeamEntry,
     "users": UserEntry,
     "keys": KeyEntry,
+    "limits": RuleEntry,
+    "budgets": BudgetEntry,
 }

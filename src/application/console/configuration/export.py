@@ -5,12 +5,21 @@ where the document says nothing. Fields at their default are left out too.
 """
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import cast
+
+import msgspec
 
 from application.console.configuration.document import VERSION
 from application.console.configuration.keys import moment
 from application.console.configuration.models import PRICE_FIELDS, exact
 from application.console.configuration.planning import Stored
+from application.console.limits.documents import (
+    BudgetEntry,
+    RuleEntry,
+    budget_entry,
+    rule_entry,
+)
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWork
 from domain.access.accounts import User, UserState
@@ -19,6 +28,7 @@ from domain.durations import format_duration
 from domain.identifiers import ProviderId, TeamId
 from domain.keys.api_key import KeyState
 from domain.keys.policy import ApiKey
+from domain.limits.rules import BudgetCap
 from domain.routing.catalog import Model, ProviderSpec, Route
 
 Entry = dict[str, object]
@@ -53,6 +63,14 @@ class ExportConfiguration:
                 if key.state is KeyState.ACTIVE and key.owner_id in emails
             ],
         }
+        names = stored.names()
+        known = [limit for limit in stored.limits if names.knows(limit.holder)]
+        document["limits"] = [
+            _limit(rule_entry(each, names)) for each in known if not isinstance(each, BudgetCap)
+        ]
+        document["budgets"] = [
+            _limit(budget_entry(each, names)) for each in known if isinstance(each, BudgetCap)
+        ]
         return {name: _escaped(value) for name, value in document.items() if value}
 
 
@@ -121,6 +139,16 @@ def _key(key: ApiKey, owner: str, teams: Mapping[TeamId, str]) -> Entry:
         "surfaces": sorted(surface.value for surface in policy.surfaces),
         **{name: value for name, value in optional.items() if value is not None},
     }
+
+
+def _limit(written: RuleEntry | BudgetEntry) -> Entry:
+    """Return what differs from the defaults, and the surface, which nobody should have to guess."""
+    entry: Entry = {}
+    for info in msgspec.structs.fields(written):
+        value = getattr(written, info.name)
+        if info.required or info.name == "surface" or value != info.default:
+            entry[info.name] = value.value if isinstance(value, Enum) else value
+    return entry
 
 
 def _disabled(*, enabled: bool) -> Entry:

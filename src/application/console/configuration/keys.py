@@ -23,6 +23,7 @@ from application.console.configuration.planning import (
     unchanged,
     update,
 )
+from application.console.limits.names import key_text
 from application.ports.clock import Randomness
 from application.ports.unit_of_work import Transaction
 from domain.access.accounts import normal_email
@@ -49,6 +50,11 @@ class _Wanted(Struct, frozen=True, kw_only=True):
     @property
     def shown(self) -> str:
         return f"{self.policy.name} ({self.owner_email})"
+
+    @property
+    def subject(self) -> str:
+        """How subjects of limits name the key."""
+        return key_text(self.owner_email, self.policy.name)
 
 
 class KeyPlanner:
@@ -78,11 +84,11 @@ class KeyPlanner:
             if wanted.secret is not None:
                 secrets.add(wanted.secret.reveal())
             key = active.pop((wanted.owner_id, wanted.policy.name), None)
-            upserts.append(
-                self._creation(planning, path, wanted)
-                if key is None
-                else _comparison(planning, path, wanted, key)
-            )
+            if key is not None:
+                planning.key_ids[wanted.subject] = key.lineage_id
+                upserts.append(_comparison(planning, path, wanted, key))
+            else:
+                upserts.append(self._creation(planning, path, wanted))
         emails = {user.id: email for email, user in planning.stored.users.items()}
         gone = [
             _deletion(key, emails.get(key.owner_id, "removed user"))
@@ -105,6 +111,7 @@ class KeyPlanner:
             secret=secret,
             now_ms=planning.now_ms,
         )
+        planning.key_ids[wanted.subject] = key.lineage_id
 
         async def work(tx: Transaction) -> CreatedSecret | None:
             await tx.keys.add(key)

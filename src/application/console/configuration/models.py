@@ -63,6 +63,7 @@ def _plan_one(planning: Planning, path: str, entry: ModelEntry) -> Planned:
         created_at_ms=stored.created_at_ms if stored is not None else planning.now_ms,
         enabled=entry.enabled,
     )
+    planning.model_ids[model.name] = model.id
     in_force = stored.prices.at(planning.now_ms) if stored is not None else None
     price = _new_price(planning, entry, in_force, is_new=stored is None)
     if stored is None:

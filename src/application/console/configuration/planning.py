@@ -7,11 +7,13 @@ from msgspec import Struct, field
 
 from application.console.configuration.document import Document
 from application.console.configuration.plan import Action, FieldChange, Planned, Step, Work
+from application.console.limits.names import Names
 from application.ports.clock import IdGenerator
 from application.ports.unit_of_work import Transaction
 from domain.access.accounts import Team, User
-from domain.identifiers import ProviderId, TeamId, UserId
+from domain.identifiers import LineageId, ModelId, ProviderId, TeamId, UserId
 from domain.keys.policy import ApiKey
+from domain.limits.rules import Limit
 from domain.routing.catalog import Model, ProviderSpec
 from domain.settings.catalog import SettingValue
 
@@ -26,6 +28,7 @@ class Stored(Struct, frozen=True, kw_only=True):
     providers: Mapping[str, ProviderSpec]
     models: Mapping[str, Model]
     keys: Sequence[ApiKey]
+    limits: Sequence[Limit]
     settings: Mapping[str, SettingValue]
 
     @classmethod
@@ -37,7 +40,18 @@ class Stored(Struct, frozen=True, kw_only=True):
             providers={provider.name: provider for provider in await tx.providers.all()},
             models={model.name: model for model in await tx.models.all()},
             keys=await tx.keys.all(),
+            limits=await tx.limits.all(),
             settings=await tx.settings.all(),
+        )
+
+    def names(self) -> Names:
+        """Return the ids of what is stored by the names that subjects of limits use."""
+        return Names.of(
+            users=self.users.values(),
+            teams=self.teams.values(),
+            providers=self.providers.values(),
+            models=self.models.values(),
+            keys=self.keys,
         )
 
 
@@ -47,8 +61,9 @@ class Planning(Struct, kw_only=True):
     Attributes:
         names: for each list, the names written in the document, readable entry or not.
         faults: collected as they are found; with any, nothing is applied.
-        team_ids, user_ids, provider_ids: ids by name of what will exist, filled by the planners of
-            these kinds for those that refer to them.
+        team_ids, user_ids, provider_ids, model_ids, key_ids: ids by name of what will exist, filled
+            by the planners of these kinds for those that refer to them; keys by owner and name,
+            with the ids of their lineages.
     """
 
     document: Document
@@ -61,6 +76,8 @@ class Planning(Struct, kw_only=True):
     team_ids: dict[str, TeamId] = field(default_factory=dict[str, TeamId])
     user_ids: dict[str, UserId] = field(default_factory=dict[str, UserId])
     provider_ids: dict[str, ProviderId] = field(default_factory=dict[str, ProviderId])
+    model_ids: dict[str, ModelId] = field(default_factory=dict[str, ModelId])
+    key_ids: dict[str, LineageId] = field(default_factory=dict[str, LineageId])
 
     def refer(self, kind: str, name: str, stored: Mapping[str, object], path: str) -> bool:
         """Tell whether `name` will exist; if not, add a fault.

@@ -67,7 +67,7 @@ def test_a_fault_has_a_path(members: dict[str, Any], fault: str) -> None:
 
 
 def test_all_faults_are_found_at_once() -> None:
-    assert len(faults(teams=[{}, {"name": 1}], users=[{"role": "x", "y": 1}], limits=[])) == 6
+    assert len(faults(teams=[{}, {"name": 1}], users=[{"role": "x", "y": 1}], forwarders=[])) == 6
 
 
 def test_values_are_not_repeated_in_faults_but_for_unknown_choices() -> None:

@@ -1,0 +1,1 @@
+"""Limits as operators see them: named subjects, rules and budgets as documents, live use."""

@@ -1,0 +1,225 @@
+"""Exceptions from limits: set with a reason and an end, listed, ended."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from msgspec import Struct
+
+from application.console.limits.documents import counted, unit_of, written
+from application.console.limits.names import Names
+from application.ports.clock import Clock, IdGenerator
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from domain.durations import parse_duration
+from domain.errors import InvalidRequest, NotFound
+from domain.limits.overrides import Override, OverrideAction
+from domain.limits.rules import Holder, HolderKind, Limit
+from domain.subjects import Subject, SubjectKind
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DEFAULTS = frozenset({HolderKind.TEAM_MEMBERS, HolderKind.ROLE_MEMBERS})
+_LONGEST_REASON = 500
+
+
+class OverrideEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A wish for an override.
+
+    Attributes:
+        subject: whom it is for; may be left out where the limit hangs on one subject.
+        limit: the other value, in the unit of the limit (USD for USD budgets).
+        until, lasts: when it ends, as an instant with a time zone or as a duration such as `7d`;
+            at most 90 days away. Only `tighten` may have neither.
+    """
+
+    limit_id: str
+    action: OverrideAction
+    limit: Decimal
+    reason: str
+    subject: str | None = None
+    until: datetime | None = None
+    lasts: str | None = None
+
+
+class OverrideView(Struct, frozen=True, kw_only=True):
+    """A stored override; `active` is False once it has ended."""
+
+    id: str
+    limit_id: str
+    label: str
+    subject: str
+    subject_kind: SubjectKind
+    subject_id: str
+    action: OverrideAction
+    limit: Decimal
+    set_by: str
+    reason: str
+    set_at: datetime
+    until: datetime | None
+    active: bool
+
+
+class OverridePage(Struct, frozen=True):
+    """Some overrides, oldest first."""
+
+    items: tuple[OverrideView, ...]
+    next_cursor: str | None
+    total: int
+
+
+class ManageOverrides:
+    """Overrides are never changed: a new one is set, an old one removed."""
+
+    def __init__(self, uow: UnitOfWork, clock: Clock, ids: IdGenerator) -> None:
+        """Take the ports."""
+        self._uow = uow
+        self._clock = clock
+        self._ids = ids
+
+    async def page(
+        self,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        limit_id: str | None = None,
+        subject: str | None = None,
+    ) -> OverridePage:
+        """Return overrides, also ended ones; the filters narrow the list.
+
+        Raises:
+            InvalidRequest: a parameter is out of bounds; `param` names it.
+        """
+        if not 1 <= limit <= 500:
+            raise InvalidRequest("'limit' must be between 1 and 500.", param="limit")
+        async with self._uow.begin() as tx:
+            names, limits = await Names.read(tx), await _limits(tx)
+            found = list(await tx.overrides.all())
+        if limit_id is not None:
+            found = [each for each in found if each.limit_id == limit_id]
+        if subject is not None:
+            wanted = names.subject(subject)
+            found = [each for each in found if each.subject == wanted]
+        rest = [each for each in found if cursor is None or each.id > cursor]
+        now_ms = self._clock.now_ms()
+        shown = [override_view(each, limits[each.limit_id], names, now_ms) for each in rest[:limit]]
+        return OverridePage(
+            items=tuple(shown),
+            next_cursor=shown[-1].id if len(rest) > limit else None,
+            total=len(found),
+        )
+
+    async def set(self, entry: OverrideEntry, *, set_by: str) -> OverrideView:
+        """Put an override in force at once.
+
+        Raises:
+            NotFound: there is no such limit.
+            InvalidRequest: no such subject, or the limit does not bind it; no reason; no end, or
+                one too far away. `param` names the member.
+        """
+        now_ms = self._clock.now_ms()
+        if len(entry.reason) > _LONGEST_REASON:
+            raise InvalidRequest("The reason is too long.", param="reason")
+        async with self._uow.begin(exclusive=True) as tx:
+            names = await Names.read(tx)
+            limit = await tx.limits.find(entry.limit_id)
+            if limit is None:
+                raise NotFound("There is no limit with this id.")
+            override = Override(
+                id=self._ids.new_id(),
+                limit_id=limit.id,
+                subject=_subject(entry.subject, limit, names),
+                action=entry.action,
+                limit=counted(entry.limit, unit_of(limit)),
+                set_by=set_by,
+                reason=entry.reason.strip(),
+                set_at_ms=now_ms,
+                until_ms=_until(entry, now_ms),
+            )
+            await tx.overrides.add(override)
+            await tx.commit()
+        return override_view(override, limit, names, now_ms)
+
+    async def find(self, override_id: str) -> OverrideView:
+        """Return one override. Raises `NotFound`."""
+        async with self._uow.begin() as tx:
+            return await self._existing(tx, override_id)
+
+    async def remove(self, override_id: str, *, dry_run: bool = False) -> OverrideView:
+        """End an override now and forget it; return it as it was. Raises `NotFound`."""
+        async with self._uow.begin(exclusive=True) as tx:
+            view = await self._existing(tx, override_id)
+            if not dry_run:
+                await tx.overrides.remove(override_id)
+                await tx.commit()
+        return view
+
+    async def _existing(self, tx: Transaction, override_id: str) -> OverrideView:
+        found = next((each for each in await tx.overrides.all() if each.id == override_id), None)
+        if found is None:
+            raise NotFound("There is no override with this id.")
+        limits = await _limits(tx)
+        names = await Names.read(tx)
+        return override_view(found, limits[found.limit_id], names, self._clock.now_ms())
+
+
+def override_view(override: Override, limit: Limit, names: Names, now_ms: int) -> OverrideView:
+    """Return how an override of `limit` is shown."""
+    return OverrideView(
+        id=override.id,
+        limit_id=override.limit_id,
+        label=f"{override.subject.kind}:{limit.slot}",
+        subject=names.subject_text(override.subject),
+        subject_kind=override.subject.kind,
+        subject_id=override.subject.id,
+        action=override.action,
+        limit=written(override.limit, unit_of(limit)),
+        set_by=override.set_by,
+        reason=override.reason,
+        set_at=_moment(override.set_at_ms),
+        until=_moment(override.until_ms) if override.until_ms is not None else None,
+        active=override.in_force(now_ms),
+    )
+
+
+async def _limits(tx: Transaction) -> dict[str, Limit]:
+    return {limit.id: limit for limit in await tx.limits.all()}
+
+
+def _subject(text: str | None, limit: Limit, names: Names) -> Subject:
+    """Return whom the override is for, who must be somebody the limit can bind."""
+    holder = limit.holder
+    if holder.kind in _DEFAULTS:
+        if text is None:
+            raise InvalidRequest(
+                f"This limit is a default ('{names.text(holder)}'); say for which user.",
+                param="subject",
+            )
+        subject = names.subject(text)
+        if subject.kind is not SubjectKind.USER:
+            raise InvalidRequest("A default binds users; name one.", param="subject")
+        return subject
+    own = Subject(SubjectKind(holder.kind), holder.id)
+    if text is not None and names.holder(text) != Holder(holder.kind, holder.id):
+        raise InvalidRequest(
+            f"This limit binds '{names.text(holder)}' and nobody else.", param="subject"
+        )
+    return own
+
+
+def _until(entry: OverrideEntry, now_ms: int) -> int | None:
+    if entry.until is not None and entry.lasts is not None:
+        raise InvalidRequest("Give either 'until' or 'lasts'.", param="lasts")
+    if entry.until is not None:
+        if entry.until.tzinfo is None:
+            raise InvalidRequest(
+                "'until' needs a time zone, e.g. 2030-01-01T00:00:00Z.", param="until"
+            )
+        return (entry.until - _EPOCH) // timedelta(milliseconds=1)
+    if entry.lasts is None:
+        return None
+    try:
+        return now_ms + parse_duration(entry.lasts)
+    except ValueError as error:
+        raise InvalidRequest(f"'lasts': {error}.", param="lasts") from error
+
+
+def _moment(at_ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=at_ms)
