@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import http.client
 import shutil
 import socket
 import time
@@ -29,6 +28,7 @@ from entrypoints.listeners import listen
 from entrypoints.metrics import METRICS_VARIABLE
 from entrypoints.preflight import Check, check_dependencies, check_ports
 from entrypoints.process_plan import ProcessPlan
+from entrypoints.readiness import local_url, unhealthy
 from entrypoints.roles import ALL_ROLES, Role, StoreUrls
 from entrypoints.stop_signals import StopRequested, StopSignals
 from entrypoints.stores import EmbeddedStores
@@ -237,13 +237,13 @@ class Server:
         if waiting:
             return f"{', '.join(waiting)} does not serve"
         if self._options.require_health and Role.GATEWAY in self._options.roles:
-            return _unhealthy(_reachable(config.gateway_host), config.gateway_port)
+            return unhealthy(config.gateway_host, config.gateway_port)
         return None
 
     def _ready(self, config: BootConfig) -> Ready:
         roles = self._options.roles
-        gateway = f"http://{_in_url(config.gateway_host)}:{config.gateway_port}"
-        console = f"http://{_in_url(config.console_host)}:{config.console_port}"
+        gateway = local_url(config.gateway_host, config.gateway_port)
+        console = local_url(config.console_host, config.console_port)
         return Ready(
             config=config,
             gateway_url=(config.public_gateway_url or gateway) if Role.GATEWAY in roles else None,
@@ -299,28 +299,3 @@ def _migrate(database_url: str) -> None:
         asyncio.run(migrations.upgrade(database_url))
     except DomainError as error:
         raise unavailable(error.message, "run 'thinkwatch doctor'") from error
-
-
-def _reachable(host: str) -> str:
-    """Return an address of this machine for one that means "all of them"."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-
-
-def _in_url(host: str) -> str:
-    reachable = _reachable(host)
-    return f"[{reachable}]" if ":" in reachable else reachable
-
-
-def _unhealthy(host: str, port: int) -> str | None:
-    """Ask `/health/ready`; return its answer's text while it is not 200."""
-    connection = http.client.HTTPConnection(host, port, timeout=3.0)
-    try:
-        connection.request("GET", "/health/ready")
-        answer = connection.getresponse()
-        body = answer.read(2_000).decode(errors="replace")
-    except (OSError, http.client.HTTPException) as error:
-        return f"/health/ready: {error}"
-    else:
-        return None if answer.status == 200 else f"/health/ready: {body}"
-    finally:
-        connection.close()
