@@ -82,7 +82,7 @@ def running_server(binary: str, *options: str, config: str = "") -> Generator[Re
 def running_cluster(binary: str) -> Generator[list[RedisServer]]:
     """Yield three primaries that share all slots."""
     with contextlib.ExitStack() as stack:
-        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "15000")
         nodes = [stack.enter_context(running_server(binary, *options)) for _ in range(3)]
         for node, (first, last) in zip(
             nodes, ((0, 5460), (5461, 10922), (10923, 16383)), strict=True
@@ -119,6 +119,11 @@ def _wait_until_it_answers(server: RedisServer) -> None:
 def _free_port() -> int:
     while True:
         port = random.choice(_PORTS)
-        with socket.socket() as probe, contextlib.suppress(OSError):
+        with (
+            socket.socket() as probe,
+            socket.socket() as bus_probe,
+            contextlib.suppress(OSError),
+        ):
             probe.bind(("127.0.0.1", port))
+            bus_probe.bind(("127.0.0.1", port + 10_000))
             return port
