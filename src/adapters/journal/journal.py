@@ -299,8 +299,11 @@ class FileJournal(Journal, Backlog):
         self._write_spill()
         self._descriptor = -1
         self._syncer.stop()
-        everything_stored = self._progress.confirmed >= Mark(self._number, self._end)
-        if everything_stored and not self._open and not self._spill:
+        unconfirmed = any(
+            part.size and part.end > self._progress.confirmed
+            for part in (*self._finished.values(), self._current)
+        )
+        if not (unconfirmed or self._open or self._spill):
             self._held.remove()
         else:
             self._held.release()

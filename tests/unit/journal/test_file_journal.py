@@ -170,6 +170,11 @@ async def test_a_stopped_journal_with_everything_stored_leaves_nothing(
     assert names(tmp_path) == []
 
 
+def test_a_journal_that_was_never_used_leaves_nothing(make: Make, tmp_path: Path) -> None:
+    make().shut()
+    assert names(tmp_path) == []
+
+
 async def test_a_stopped_journal_with_records_left_is_adopted(make: Make, tmp_path: Path) -> None:
     journal = make()
     records = run(journal, 3)
