@@ -39,7 +39,7 @@ setup: .venv/.dev ## Install everything, for running and for development, into .
 .PHONY: test
 test: lint types ## Lint, types, architecture, then every test (what CI runs)
 	@echo "==> tests"
-	@$(PY) -m pytest -n $(JOBS) --dist loadgroup -q $(PYTEST)
+	@$(PY) -m pytest -n $(JOBS) -q $(PYTEST)
 
 .PHONY: lint
 lint: .venv/.dev ## Format, lint, and the import contracts

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from redis.asyncio import Redis
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from adapters.embedded.valkey import EmbeddedValkey
 from tests.support.scripted_upstream import ScriptedUpstream
@@ -16,17 +18,25 @@ from tests.support.stores import (
     running_valkey,
 )
 
+SHARING_AN_INSTALLATION = "tests/e2e/installed/"
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one test process, and all that share an installation in another.
 
-    `--dist loadgroup` then starts nothing twice.
+class ByFile(LoadScopeScheduling):
+    """Deals whole files to the test processes, and one directory as if it were one file.
+
+    What is expensive to start (stores, an installation) is then started once where it is used.
     """
-    for item in items:
-        shared = "installation" in getattr(item, "fixturenames", ())
-        group = "installation" if shared else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(SHARING_AN_INSTALLATION):
+            return SHARING_AN_INSTALLATION
+        return nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer | None) -> ByFile:
+    """Called by xdist in the process that deals the tests."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
