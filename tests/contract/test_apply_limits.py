@@ -133,11 +133,11 @@ async def test_every_member_arrives_and_is_exported_as_it_was_written(
     assert concurrency.surface is Surface.MCP_GATEWAY
     assert isinstance(usd, BudgetCap)
     assert (usd.unit, usd.limit) == (BudgetUnit.USD, 12_345_678_901)
-    exported = await office.export.export()
-    assert [{**each, "limit": float(each["limit"])} for each in exported["budgets"]] == budgets  # pyright: ignore
-    written = [{**each} for each in exported["limits"]]  # pyright: ignore
+    exported: dict[str, Any] = await office.export.export()
+    assert [{**each, "limit": float(each["limit"])} for each in exported["budgets"]] == budgets
+    written = [{**each} for each in exported["limits"]]
     assert written == limits
-    members = {name: value for name, value in exported.items() if name != "version"}
+    members: dict[str, Any] = {name: value for name, value in exported.items() if name != "version"}
     assert plan(await office.apply(_prune=True, **members)) == []
 
 

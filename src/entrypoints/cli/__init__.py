@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "export": "Print the configuration as a document for 'apply'.",
     "keys": "Create, list, rotate and revoke API keys.",
     "admin": "Create administrators.",
+    "limits": "List, set, explain and reset limits and budgets.",
     "requests": "Show the records of requests.",
     "journal": "Look into the journals and replay them.",
     "doctor": "Check every dependency and say what to do.",

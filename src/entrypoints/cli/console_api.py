@@ -60,8 +60,16 @@ class ConsoleApi:
             ConsoleUnreachable: trying again later may help.
             StartFailed: the console refused; the line says why.
         """
+        return self._request("GET", path, query, None)
+
+    def post(self, path: str, body: object, query: dict[str, str] | None = None) -> bytes:
+        """Send `body` as JSON and return the body of a successful answer. Raises like `get`."""
+        return self._request("POST", path, query or {}, msgspec.json.encode(body))
+
+    def _request(self, method: str, path: str, query: dict[str, str], body: bytes | None) -> bytes:
+        headers = {} if body is None else {"content-type": "application/json"}
         try:
-            answer = self._client.get(path, params=query)
+            answer = self._client.request(method, path, params=query, content=body, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ConsoleUnreachable(
                 Failure(
@@ -69,7 +77,7 @@ class ConsoleApi:
                     "start it with 'thinkwatch serve', or name it with --url",
                 )
             ) from error
-        if answer.status_code == 200:
+        if answer.status_code in {200, 201}:
             return answer.content
         reason = _reason(answer)
         if answer.status_code in {401, 403}:

@@ -147,8 +147,6 @@ def rule_of(entry: RuleEntry, names: Names, limit_id: str) -> Rule:
         )
     if entry.window is None:
         raise InvalidRequest(f"A window is required: {', '.join(Window)}.", param="window")
-    if entry.surface is Surface.CONSOLE:
-        raise InvalidRequest("The console has no limits to set.", param="surface")
     return WindowRule(
         id=limit_id,
         holder=holder,
