@@ -1,0 +1,266 @@
+"""A wiped store gets its budgets back from the ledger; nobody is alerted twice, nobody too little."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from adapters.memory.budget_alerts import MemoryBudgetAlerts
+from adapters.memory.leases import MemoryLeaderLease
+from adapters.memory.ledger import MemoryLedger
+from application.jobs.budget_alerts import BudgetAlerts
+from application.jobs.rebuild_budgets import LEASE, RebuildBudgets
+from application.ports.change_feed import Section
+from application.ports.configuration import ConfigurationSource, LimitSet
+from application.ports.ledger import Spent
+from domain.errors import ServiceUnavailable
+from domain.identifiers import ModelId, ProviderId
+from domain.inference.dialect import Surface
+from domain.limits.amounts import Spend
+from domain.limits.budgets import BudgetUnit
+from domain.limits.entries import BudgetEntry
+from domain.limits.periods import Period
+from domain.limits.policy import LimitPolicy
+from domain.limits.rules import BudgetCap, Enforcement, Holder, HolderKind
+from domain.records.events import RequestRecord
+from domain.routing.catalog import Catalog, Model, ProviderKind, ProviderSpec
+from domain.settings.catalog import Settings
+from domain.subjects import Subject, SubjectChain, SubjectKind
+from tests.support.limits import MONDAY_MS, claim
+from tests.support.manual_clock import EvenRandomness, ManualClock
+from tests.support.offpath import CountingTelemetry, MoodyStore
+from tests.support.request_records import make_record
+
+DAY_MS = 24 * 3_600_000
+
+
+class Fixed(ConfigurationSource):
+    """A configuration that was given to it."""
+
+    def __init__(self, *caps: BudgetCap) -> None:
+        self.caps = caps
+
+    async def revisions(self) -> dict[Section, int]:
+        return {}
+
+    async def catalog(self) -> Catalog:
+        model = Model(id=ModelId("m1"), name="gpt-4o")
+        provider = ProviderSpec(id=ProviderId("p1"), name="openai", kind=ProviderKind.DEMO)
+        return Catalog(models={"gpt-4o": model}, providers={provider.id: provider})
+
+    async def settings(self) -> Settings:
+        return Settings({})
+
+    async def limits(self) -> LimitSet:
+        return LimitSet(limits=self.caps)
+
+
+class MoodyLedger(MemoryLedger):
+    up = True
+    asked = 0
+
+    async def spent(self, since_ms: int, until_ms: int) -> list[Spent]:
+        self.asked += 1
+        if not self.up:
+            raise ServiceUnavailable("away")
+        return list(await super().spent(since_ms, until_ms))
+
+
+class Bench:
+    def __init__(self, *caps: BudgetCap) -> None:
+        self.clock = ManualClock(MONDAY_MS)
+        self.store = MoodyStore(self.clock)
+        self.records: list[RequestRecord] = []
+        self.ledger = MoodyLedger(self.records)
+        self.leases = MemoryLeaderLease()
+        self.telemetry = CountingTelemetry()
+        self.archive = MemoryBudgetAlerts()
+        self.alerts = BudgetAlerts(
+            self.archive, self.telemetry, clock=self.clock, randomness=EvenRandomness()
+        )
+        self.configuration = Fixed(*caps)
+        self.job = RebuildBudgets(
+            self.store,
+            self.ledger,
+            self.configuration,
+            self.leases,
+            self.alerts,
+            clock=self.clock,
+            randomness=EvenRandomness(),
+            linger_s=0,
+        )
+
+    def spend(self, tokens: int, nano_usd: int = 0, **overrides: Any) -> None:
+        given = {"started_at_ms": self.clock.now_ms(), "key_lineage": "l1", **overrides}
+        self.records.append(make_record(weighted_tokens=tokens, cost_nano_usd=nano_usd, **given))
+
+    def entry(self, kind: SubjectKind, subject_id: str, roles: tuple[str, ...] = ()) -> BudgetEntry:
+        policy = LimitPolicy(self.configuration.caps)
+        chain = SubjectChain(
+            (Subject(kind, subject_id), Subject(SubjectKind.TEAM, "team-1")), roles
+        )
+        binding = policy.bind(chain, Surface.AI_GATEWAY, self.clock.now_ms())
+        entry = binding.entries[0]
+        assert isinstance(entry, BudgetEntry)
+        return entry
+
+    async def percents(self) -> list[int]:
+        await self.alerts.flush()
+        return [percent for _, _, percent in self.telemetry.alerts]
+
+
+def cap(kind: HolderKind, holder: str, limit: int = 1000, **overrides: Any) -> BudgetCap:
+    given: dict[str, Any] = {
+        "id": f"cap-{kind}",
+        "holder": Holder(kind, holder),
+        "period": Period.MONTHLY,
+        "limit": limit,
+    }
+    return BudgetCap(**{**given, **overrides})
+
+
+USER_CAP = cap(HolderKind.USER, "user-1")
+
+
+async def test_a_store_that_was_never_used_is_ready_at_once() -> None:
+    bench = Bench(USER_CAP)
+    await bench.job.round()
+    assert await bench.store.epoch()
+    assert bench.ledger.asked == 1
+
+
+async def test_a_store_without_caps_needs_no_ledger() -> None:
+    bench = Bench()
+    bench.ledger.up = False
+    await bench.job.round()
+    assert await bench.store.epoch()
+
+
+@pytest.mark.parametrize(
+    ("holder", "kind", "subject"),
+    [
+        (Holder(HolderKind.API_KEY, "l1"), SubjectKind.API_KEY, "l1"),
+        (Holder(HolderKind.USER, "user-1"), SubjectKind.USER, "user-1"),
+        (Holder(HolderKind.TEAM, "team-1"), SubjectKind.TEAM, "team-1"),
+        (Holder(HolderKind.MODEL, "m1"), SubjectKind.MODEL, "m1"),
+        (Holder(HolderKind.PROVIDER, "p1"), SubjectKind.PROVIDER, "p1"),
+        (Holder(HolderKind.PLATFORM, "platform"), SubjectKind.PLATFORM, "platform"),
+        (Holder(HolderKind.TEAM_MEMBERS, "team-1"), SubjectKind.USER, "user-1"),
+        (Holder(HolderKind.ROLE_MEMBERS, "dev"), SubjectKind.USER, "user-1"),
+    ],
+)
+@pytest.mark.parametrize("unit", list(BudgetUnit))
+async def test_every_kind_of_budget_comes_back(
+    holder: Holder, kind: SubjectKind, subject: str, unit: BudgetUnit
+) -> None:
+    bench = Bench(cap(holder.kind, holder.id, unit=unit))
+    bench.spend(30, 300)
+    bench.spend(12, 120)
+    await bench.job.round()
+    expected = 42 if unit is BudgetUnit.WEIGHTED_TOKENS else 420
+    assert await bench.store.used(bench.entry(kind, subject, ("dev",))) == expected
+
+
+async def test_only_the_current_period_of_each_cap_counts() -> None:
+    caps = [cap(HolderKind.USER, "user-1", id=f"cap-{period}", period=period) for period in Period]
+    bench = Bench(*caps)
+    for days_ago, tokens in ((0, 1), (1, 10), (9, 100), (25, 1000)):  # from Monday 2026-11-23
+        bench.spend(tokens, started_at_ms=MONDAY_MS - days_ago * DAY_MS)
+    await bench.job.round()
+    binding = LimitPolicy(caps).bind(
+        SubjectChain((Subject(SubjectKind.USER, "user-1"),)), Surface.AI_GATEWAY, MONDAY_MS
+    )
+    usage = await bench.store.usage(binding.entries, Spend())
+    assert [each.used for each in usage.readings] == [1, 1, 111]
+
+
+async def test_strict_budgets_admit_again_only_with_their_history() -> None:
+    bench = Bench(cap(HolderKind.USER, "user-1", 100, enforcement=Enforcement.STRICT))
+    bench.spend(95)
+    entry = bench.entry(SubjectKind.USER, "user-1")
+    wish = claim(entry, tokens=10)
+    assert (await bench.store.usage((entry,), wish.estimate)).offending == 0
+    await bench.job.round()
+    assert (await bench.store.usage((entry,), wish.estimate)).offending == 0
+    assert (await bench.store.usage((entry,), Spend(tokens=5))).offending is None
+
+
+async def test_while_the_ledger_is_away_the_store_stays_unrestored_and_is_tried_again() -> None:
+    bench = Bench(USER_CAP)
+    bench.spend(600)
+    bench.ledger.up = False
+    with pytest.raises(ServiceUnavailable):
+        await bench.job.round()
+    assert await bench.store.epoch() == 0
+    bench.ledger.up = True
+    await bench.job.round()
+    assert await bench.store.epoch()
+    assert await bench.store.used(bench.entry(SubjectKind.USER, "user-1")) == 600
+
+
+async def test_one_process_at_a_time_restores() -> None:
+    bench = Bench(USER_CAP)
+    async with bench.leases.hold(LEASE):
+        await bench.job.round()
+    assert await bench.store.epoch() == 0
+    assert bench.ledger.asked == 0
+
+
+async def test_what_was_used_since_the_wipe_is_not_taken_away() -> None:
+    bench = Bench(USER_CAP)
+    bench.spend(10)
+    reservation = await bench.store.take(claim(bench.entry(SubjectKind.USER, "user-1")))
+    await bench.store.settle(reservation, Spend(tokens=25), occurred_at_ms=MONDAY_MS)
+    await bench.job.round()
+    assert await bench.store.used(bench.entry(SubjectKind.USER, "user-1")) == 25
+
+
+async def test_a_record_that_comes_late_is_made_up_for() -> None:
+    bench = Bench(USER_CAP)
+    bench.spend(10)
+    await bench.job.round()
+    bench.spend(5)
+    await bench.job.round()
+    assert await bench.store.used(bench.entry(SubjectKind.USER, "user-1")) == 10
+    bench.clock.advance(31)
+    await bench.job.round()
+    assert await bench.store.used(bench.entry(SubjectKind.USER, "user-1")) == 15
+    asked = bench.ledger.asked
+    bench.clock.advance(700)
+    await bench.job.round()
+    assert bench.ledger.asked == asked, "not for ever"
+
+
+async def test_alerts_that_were_given_before_the_wipe_are_not_given_again() -> None:
+    bench = Bench(USER_CAP)
+    await bench.job.round()
+    entry = bench.entry(SubjectKind.USER, "user-1")
+    bench.spend(850)
+    reservation = await bench.store.take(claim(entry))
+    settled = await bench.store.settle(reservation, Spend(tokens=850), occurred_at_ms=MONDAY_MS)
+    bench.alerts.fire(settled.crossings)
+    assert await bench.percents() == [50, 80]
+    bench.store.wipe()
+    await bench.job.round()
+    assert await bench.percents() == [50, 80]
+    reservation = await bench.store.take(claim(entry))
+    settled = await bench.store.settle(reservation, Spend(tokens=110), occurred_at_ms=MONDAY_MS)
+    bench.alerts.fire(settled.crossings)
+    assert await bench.percents() == [50, 80, 95]
+
+
+async def test_an_alert_nobody_could_give_during_the_wipe_is_given_afterwards() -> None:
+    bench = Bench(USER_CAP)
+    bench.spend(960)
+    await bench.job.round()
+    assert await bench.percents() == [50, 80, 95]
+
+
+async def test_an_empty_store_is_noticed_by_the_running_job() -> None:
+    bench = Bench(USER_CAP)
+    running = asyncio.ensure_future(bench.job.run())
+    async with asyncio.timeout(5):
+        while not await bench.store.epoch():  # noqa: ASYNC110 - the port has no event for it
+            await asyncio.sleep(0.001)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
