@@ -27,7 +27,7 @@ from domain.limits.rules import Metric
 from domain.routing.catalog import Model, Route
 from domain.subjects import SubjectChain
 
-LIFETIME_MS = 120_000
+LIFETIME_MS = 60_000
 """How long a reservation lives without a heartbeat; far longer than adopting a dead process."""
 
 UNAVAILABLE_LABEL = "rate_limiter_unavailable"

@@ -1,0 +1,250 @@
+"""Limits of the installed program: several processes, real clients, a paused and a wiped store."""
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.installation import MODEL, Installation, all_records, installed
+from tests.support.openai_bodies import openai_completion, openai_stream
+from tests.support.program import wait_until
+from tests.support.scripted_upstream import ScriptedUpstream
+
+BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 20}
+CLIENTS = 200
+OWNER = "admin@thinkwatch.local"
+
+
+@pytest.fixture(scope="module")
+def limited() -> Iterator[Installation]:
+    """Four gateway processes."""
+    with installed("--workers", "4") as installation:
+        yield installation
+
+
+def user_limit(limit: int, **more: Any) -> dict[str, Any]:
+    return {
+        "subject": f"user:{OWNER}",
+        "surface": "ai_gateway",
+        "metric": "requests",
+        "window": "1m",
+        "limit": limit,
+        **more,
+    }
+
+
+def fresh_user(installation: Installation, name: str, **sections: Any) -> str:
+    """Create a user with these limits and budgets, and return a key of his."""
+    email = f"{name}@example.com"
+    installation.apply(
+        {
+            "users": [{"email": email, "role": "developer"}],
+            **{
+                section: [{**limit, "subject": f"user:{email}"} for limit in limits]
+                for section, limits in sections.items()
+            },
+        }
+    )
+    key = installation.new_key(name, "--owner", email)
+
+    async def live() -> bool:
+        async with installation.client(key) as client:
+            return (await client.get("/models")).status_code == 200
+
+    wait_until(lambda: asyncio.run(live()), what="the key")
+    return key
+
+
+async def flood(
+    installation: Installation, key: str, total: int, **fields: object
+) -> list[httpx.Response]:
+    """Send `total` requests from `CLIENTS` clients at once, over connections to all processes."""
+    numbers = iter(range(total))
+    replies: list[httpx.Response] = []
+    limits = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
+    async with installation.client(key, limits=limits) as client:
+
+        async def one_client() -> None:
+            for _ in numbers:
+                reply = await client.post("/chat/completions", json={**BODY, **fields})
+                replies.append(reply)
+
+        await asyncio.gather(*(one_client() for _ in range(CLIENTS)))
+    return replies
+
+
+async def test_four_processes_and_two_hundred_clients_never_pass_the_limit(
+    limited: Installation,
+) -> None:
+    key = await asyncio.to_thread(fresh_user, limited, "crowd", limits=[user_limit(1000)])
+    async with ScriptedUpstream(port=limited.upstream_port) as upstream:
+        upstream.always(openai_completion())
+        replies = await flood(limited, key, 1300)
+    statuses = Counter(reply.status_code for reply in replies)
+    assert statuses == {200: 1000, 429: 300}
+    assert len(upstream.requests) == 1000
+    refused = next(reply for reply in replies if reply.status_code == 429)
+    assert "user:requests/1m" in refused.json()["error"]["message"]
+
+
+async def test_a_strict_budget_is_never_overshot_by_concurrent_requests(
+    limited: Installation,
+) -> None:
+    cap = 20_000
+    key = await asyncio.to_thread(
+        fresh_user,
+        limited,
+        "strict",
+        budgets=[{"period": "monthly", "limit": cap, "enforcement": "strict"}],
+    )
+    async with ScriptedUpstream(port=limited.upstream_port) as upstream:
+        upstream.always(openai_completion())
+        replies = await flood(limited, key, 900)
+    admitted = sum(reply.status_code == 200 for reply in replies)
+    assert {reply.status_code for reply in replies} == {200, 429}
+    # 29 weighted tokens each, as the scripted usage says
+    assert admitted * 29 <= cap
+    assert "user:budget/monthly" in replies[-1].json()["error"]["message"]
+
+
+async def test_the_policy_of_the_readme_works_as_written(limited: Installation) -> None:
+    key = await asyncio.to_thread(
+        fresh_user,
+        limited,
+        "readme",
+        limits=[user_limit(60), user_limit(1_000_000, metric="tokens", window="1d")],
+        budgets=[{"period": "monthly", "limit": 20_000_000}],
+    )
+    await asyncio.to_thread(
+        limited.apply,
+        {"limits": [user_limit(100_000, window="1h", subject="provider:scripted")]},
+    )
+    async with (
+        ScriptedUpstream(port=limited.upstream_port) as upstream,
+        limited.client(key) as client,
+    ):
+        upstream.always(openai_completion())
+        replies = [await client.post("/chat/completions", json=BODY) for _ in range(61)]
+    assert [reply.status_code for reply in replies] == [200] * 60 + [429]
+    assert "user:requests/1m" in replies[-1].json()["error"]["message"]
+    assert 1 <= int(replies[-1].headers["retry-after"]) <= 61
+    explained = await asyncio.to_thread(
+        limited.program.run, "limits", "explain", "--user", "readme@example.com",
+        "--model", MODEL, "--json",
+    )  # fmt: skip
+    assert explained.code == 0, explained.err
+    assert "user:requests/1m" in explained.out
+    assert "user:budget/monthly" in explained.out
+
+
+def valkey_pid(installation: Installation) -> int:
+    for pid in installation.program.pids():
+        if "valkey-server" in Path(f"/proc/{pid}/cmdline").read_text():
+            return pid
+    raise AssertionError("no valkey-server below the program")
+
+
+def worker_pids(installation: Installation) -> list[int]:
+    """Return the processes that serve, without the parent and the stores."""
+    parent, *below = installation.program.pids()
+    return [
+        pid
+        for pid in below
+        if "entrypoints" in Path(f"/proc/{pid}/cmdline").read_text() and pid != parent
+    ]
+
+
+async def test_a_paused_store_delays_few_requests_and_what_was_used_is_counted_once(
+    limited: Installation,
+) -> None:
+    key = await asyncio.to_thread(
+        fresh_user, limited, "paused", budgets=[{"period": "monthly", "limit": 10_000_000}]
+    )
+    pid = valkey_pid(limited)
+    requests = 200
+    async with (
+        ScriptedUpstream(port=limited.upstream_port) as upstream,
+        limited.client(key) as client,
+    ):
+        upstream.always(openai_completion())
+        assert (await client.post("/chat/completions", json=BODY)).status_code == 200
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            replies = [await client.post("/chat/completions", json=BODY) for _ in range(requests)]
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert {reply.status_code for reply in replies} == {200}
+
+    def used() -> int:
+        shown = limited.program.run(
+            "limits", "explain", "--user", "paused@example.com", "--model", MODEL, "--json"
+        )
+        assert shown.code == 0, shown.err
+        return next(
+            item["used"]
+            for item in shown.json()["limits"]
+            if item["label"] == "user:budget/monthly"
+        )
+
+    expected = (requests + 1) * 29
+    await asyncio.to_thread(
+        wait_until, lambda: used() == expected, within_s=40, what="everything is counted"
+    )
+
+
+async def test_killed_processes_leave_no_lease_and_counters_equal_the_records(
+    limited: Installation,
+) -> None:
+    key = await asyncio.to_thread(
+        fresh_user,
+        limited,
+        "killed",
+        limits=[{"surface": "ai_gateway", "metric": "concurrency", "limit": 1000}],
+        budgets=[{"period": "monthly", "limit": 10_000_000}],
+    )
+    async with (
+        ScriptedUpstream(port=limited.upstream_port) as upstream,
+        limited.client(key, limits=httpx.Limits(max_connections=60)) as client,
+    ):
+        upstream.always(openai_stream(pause_after=2, gate=asyncio.Event()))
+
+        async def broken_stream() -> None:
+            try:
+                async with client.stream(
+                    "POST", "/chat/completions", json={**BODY, "stream": True}
+                ) as reply:
+                    async for _ in reply.aiter_raw():
+                        pass
+            except httpx.TransportError:
+                pass
+
+        streams = [asyncio.ensure_future(broken_stream()) for _ in range(40)]
+        for _ in range(40):
+            await upstream.next_request()
+        for pid in worker_pids(limited):
+            os.kill(pid, signal.SIGKILL)
+        await asyncio.gather(*streams)
+
+    def balanced() -> bool:
+        rows = [
+            row
+            for row in all_records(limited.program)
+            if row["user_email"] == "killed@example.com" and row["status"] != 200
+        ]
+        shown = limited.program.run(
+            "limits", "explain", "--user", "killed@example.com", "--model", MODEL, "--json"
+        )
+        if shown.code != 0 or len(rows) != 40:
+            return False
+        used = {item["label"]: item["used"] for item in shown.json()["limits"]}
+        return used["user:concurrency"] == 0 and used["user:budget/monthly"] == sum(
+            row["weighted_tokens"] for row in rows
+        )
+
+    await asyncio.to_thread(wait_until, balanced, within_s=240, what="the books balance")
