@@ -237,6 +237,7 @@ async def test_a_list_is_paged_by_cursor(office: Office) -> None:
     assert [item["subject"] for item in budgets["items"]] == ["team:core"]
     for bad in ({"limit": "0"}, {"limit": "501"}, {"cursor": "x"}, {"subject": "x"}):
         await office.call("GET", "/api/limits", 400, params=bad)
+        await office.call("GET", "/api/limits/overrides", 400, params=bad)
 
 
 async def test_a_bulk_call_tells_what_became_of_each_row(office: Office) -> None:

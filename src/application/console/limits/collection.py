@@ -124,10 +124,7 @@ class LimitCollection(Generic[L, E, P, V]):
         Raises:
             InvalidRequest: a parameter is out of bounds; `param` names it.
         """
-        if not 1 <= limit <= MOST_PER_PAGE:
-            raise InvalidRequest(f"'limit' must be between 1 and {MOST_PER_PAGE}.", param="limit")
-        if cursor is not None and not _ID.fullmatch(cursor):
-            raise InvalidRequest("'cursor' was not made by this API.", param="cursor")
+        check_page(limit, cursor)
         async with self._uow.begin() as tx:
             names = await Names.read(tx)
             found = await self._all(tx)
@@ -282,6 +279,18 @@ class LimitCollection(Generic[L, E, P, V]):
     def _versioned(self, limit: L, names: Names) -> Versioned[V]:
         view = self._family.view(limit, names)
         return Versioned(view, f'"{sha256(msgspec.json.encode(view)).hexdigest()[:24]}"')
+
+
+def check_page(limit: int, cursor: str | None) -> None:
+    """Check the parameters of a page; a cursor is the id of the last item seen.
+
+    Raises:
+        InvalidRequest: one is out of bounds; `param` names it.
+    """
+    if not 1 <= limit <= MOST_PER_PAGE:
+        raise InvalidRequest(f"'limit' must be between 1 and {MOST_PER_PAGE}.", param="limit")
+    if cursor is not None and not _ID.fullmatch(cursor):
+        raise InvalidRequest("'cursor' was not made by this API.", param="cursor")
 
 
 def _failed(index: int, error: DomainError) -> Outcome[V]:

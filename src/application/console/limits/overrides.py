@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from application.console.limits.collection import check_page
 from application.console.limits.documents import counted, unit_of, written
 from application.console.limits.names import Names
 from application.ports.clock import Clock, IdGenerator
@@ -87,8 +88,7 @@ class ManageOverrides:
         Raises:
             InvalidRequest: a parameter is out of bounds; `param` names it.
         """
-        if not 1 <= limit <= 500:
-            raise InvalidRequest("'limit' must be between 1 and 500.", param="limit")
+        check_page(limit, cursor)
         async with self._uow.begin() as tx:
             names, limits = await Names.read(tx), await _limits(tx)
             found = list(await tx.overrides.all())
