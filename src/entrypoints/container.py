@@ -51,11 +51,12 @@ from application.console.administrators import ManageAdministrators
 from application.console.configuration.apply import ApplyConfiguration
 from application.console.configuration.export import ExportConfiguration
 from application.console.keys import ManageKeys
+from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
 from application.console.limits.overrides import ManageOverrides
 from application.console.limits.standing import LimitStandings
 from application.console.request_records import RequestRecords
-from application.gateway.admission import LIFETIME_MS, Admission
+from application.gateway.admission import Admission
 from application.gateway.authenticate import Authenticator
 from application.gateway.dispatch import Dispatcher
 from application.gateway.handle_inference import HandleInference
@@ -366,7 +367,7 @@ async def _open_gateway(process: _Process) -> Gateway:
 def _open_settlements(process: _Process, gate: LimitGate) -> LimitSettlements:
     """Open the way of settlements to the limit store, and the heartbeat until they come."""
     log_file = FileSettlementLog.create(process.settlements_dir, process.instance)
-    settlements = LimitSettlements(log_file, process.clock, lifetime_ms=LIFETIME_MS)
+    settlements = LimitSettlements(log_file, process.clock)
     deliver = DeliverSettlements(
         settlements,
         process.limit_store,
@@ -445,15 +446,14 @@ def _run_worker(process: _Process, clickhouse: ClickHouse) -> None:
 
 
 def _open_console(process: _Process, clickhouse: ClickHouse, token: Secret) -> Console:
-    limit_store = RedisLimitStore(PipelinedCommands.from_url(process.stores.redis_url))
-    process.stack.push_async_callback(limit_store.aclose)
     uow, clock, ids = SqlUnitOfWork(process.engine, process.feed), process.clock, process.ids
     return Console(
         limits=LimitServices(
             rules=RuleCollection(uow, clock, ids),
             budgets=BudgetCollection(uow, clock, ids),
             overrides=ManageOverrides(uow, clock, ids),
-            standings=LimitStandings(uow, limit_store, limit_store, clock),
+            standings=LimitStandings(uow, process.limit_store, process.limit_store, clock),
+            alerts=BudgetAlertList(SqlBudgetAlerts(process.engine)),
         ),
         request_records=RequestRecords(ClickHouseRequestLog(clickhouse), clock=process.clock),
         token=token,

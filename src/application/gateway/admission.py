@@ -10,6 +10,7 @@ from typing import Protocol
 from application.gateway.abandonment import abandoned_context
 from application.gateway.call import InferenceCall, RateLimits
 from application.gateway.limit_gate import FailureMode, LimitGate, Passed, Unavailable
+from application.gateway.limit_settlements import RESERVATION_LIFETIME_MS
 from application.ports.clock import Clock, IdGenerator
 from application.runtime.snapshot import RuntimeSnapshot
 from domain.accounting.estimate import estimate
@@ -26,9 +27,6 @@ from domain.limits.reservations import Claim, Reading, Rejected, Reservation
 from domain.limits.rules import Metric
 from domain.routing.catalog import Model, Route
 from domain.subjects import SubjectChain
-
-LIFETIME_MS = 60_000
-"""How long a reservation lives without a heartbeat; far longer than adopting a dead process."""
 
 UNAVAILABLE_LABEL = "rate_limiter_unavailable"
 UNPRICED_LABEL = "unknown_price"
@@ -220,7 +218,7 @@ class Admission:
             reservation_id=self._ids.new_id(),
             entries=entries,
             estimate=spend_of(ticket.expected, model, now_ms),
-            lifetime_ms=LIFETIME_MS,
+            lifetime_ms=RESERVATION_LIFETIME_MS,
             context=context,
         )
         verdict = await self._gate.admit(
