@@ -26,7 +26,7 @@ def sample(page: bytes, name: str, **labels: str) -> float | None:
     for line in page.decode().splitlines():
         found = re.fullmatch(r"([a-z_]+)(?:\{(.*)\})? (\S+)", line)
         if found and found[1] == name:
-            given = set(found[2].split(",")) if found[2] else set()
+            given = set((found[2] or "").split(",")) - {""}
             if given == wanted:
                 return float(found[3])
     return None

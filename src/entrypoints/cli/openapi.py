@@ -6,6 +6,7 @@ from typing import NoReturn, cast
 import click
 import msgspec
 
+from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
 from application.console.limits.overrides import ManageOverrides
 from application.console.limits.standing import LimitStandings
@@ -48,6 +49,7 @@ def command(output: Path | None, *, as_json: bool) -> None:
             budgets=cast("BudgetCollection", _NotCalled()),
             overrides=cast("ManageOverrides", _NotCalled()),
             standings=cast("LimitStandings", _NotCalled()),
+            alerts=cast("BudgetAlertList", _NotCalled()),
         ),
         token=Secret(""),
         ids=cast("IdGenerator", _NotCalled()),

@@ -8,6 +8,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, Scope
 
 from entrypoints.asgi import REQUEST_ID, RequestScope
+from entrypoints.console.api.budget_alerts import budget_alert_routes
 from entrypoints.console.api.budgets import budget_routes
 from entrypoints.console.api.health import console_health_route
 from entrypoints.console.api.limit_overrides import override_routes
@@ -42,6 +43,7 @@ def create_console_api(console: Console) -> Litestar:
             *override_routes(console.limits.overrides),
             *standing_routes(console.limits.standings),
             *budget_routes(console.limits.budgets),
+            *budget_alert_routes(console.limits.alerts),
             console_health_route(console.health),
             *health_routes(console.health),
         ],

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
 from application.console.limits.overrides import ManageOverrides
 from application.console.limits.standing import LimitStandings
@@ -18,6 +19,7 @@ class LimitServices(Struct, frozen=True, kw_only=True):
     budgets: BudgetCollection
     overrides: ManageOverrides
     standings: LimitStandings
+    alerts: BudgetAlertList
 
 
 class Console(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,71 @@
+"""The alerts of budgets, as they were given."""
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from application.ports.budget_alerts import BudgetAlert, BudgetAlertArchive
+from domain.errors import InvalidRequest
+from domain.limits.budgets import BudgetUnit
+from domain.money import usd_from_nano
+
+MOST = 500
+
+
+class BudgetAlertView(Struct, frozen=True, kw_only=True):
+    """A budget reached a threshold for the first time in its period.
+
+    Attributes:
+        subject: `kind:id`, the bearer of the counter.
+        period_id: e.g. `2026-11-23`, `2026-W48` or `2026-11`.
+        threshold_pct: 50, 80, 95 or 100.
+        used, limit: weighted tokens, or US dollars when `unit` is `usd`.
+        shadow: the budget only reports.
+        occurred_at_ms: when it was noticed, in Unix milliseconds.
+    """
+
+    limit_id: str
+    subject: str
+    period: str
+    period_id: str
+    threshold_pct: int
+    unit: str
+    used: Decimal
+    limit: Decimal
+    shadow: bool
+    occurred_at_ms: int
+
+
+class BudgetAlertList:
+    """Reads the archive."""
+
+    def __init__(self, archive: BudgetAlertArchive) -> None:
+        """Show what is in `archive`."""
+        self._archive = archive
+
+    async def newest(self, limit: int) -> tuple[BudgetAlertView, ...]:
+        """Return the newest alerts first.
+
+        Raises:
+            InvalidRequest: not between 1 and 500 alerts.
+            ServiceUnavailable
+        """
+        if not 1 <= limit <= MOST:
+            raise InvalidRequest(f"'limit' must be between 1 and {MOST}.", param="limit")
+        return tuple(_view(alert) for alert in await self._archive.newest(limit))
+
+
+def _view(alert: BudgetAlert) -> BudgetAlertView:
+    amount = usd_from_nano if alert.unit == BudgetUnit.USD else Decimal
+    return BudgetAlertView(
+        limit_id=alert.limit_id,
+        subject=f"{alert.subject_kind}:{alert.subject_id}",
+        period=alert.period,
+        period_id=alert.period_id,
+        threshold_pct=alert.percent,
+        unit=alert.unit,
+        used=amount(alert.used),
+        limit=amount(alert.limit),
+        shadow=alert.shadow,
+        occurred_at_ms=alert.occurred_at_ms,
+    )
