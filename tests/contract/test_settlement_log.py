@@ -10,6 +10,7 @@ from adapters.journal.syncing import Fsync
 from adapters.memory.settlement_log import MemorySettlementLog
 from application.ports.backlog import Mark
 from application.ports.settlement_log import (
+    DeadSettlementLog,
     DeadSettlementLogs,
     OwedSettlements,
     PendingSettlement,
@@ -153,7 +154,7 @@ async def test_what_a_dead_process_owes_is_adopted_once_and_continued(tmp_path: 
     assert (await owing.read(owing.delivered, max_count=99)).settlements == tuple(owed[2:])
     await adopted.save(marks[4])
     adopted.release()
-    again = await dead.adopt()
+    again: DeadSettlementLog | None = await dead.adopt()
     assert again is not None
     assert (await again.read(again.delivered, max_count=99)).settlements == tuple(owed[5:])
     await again.remove()
