@@ -1,0 +1,106 @@
+"""`/metrics` of the installed program: the sum of all processes, also after one was killed."""
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+
+import httpx
+import pytest
+
+from entrypoints.parent_death import CHILD_PROCESS
+from tests.support.program import Program, program, wait_until
+
+TOKEN = "metrics-token-of-a-test"
+OWNER = "admin@thinkwatch.local"
+BODY = {"model": "demo", "messages": [{"role": "user", "content": "Hi"}]}
+CLIENTS = 20
+
+
+def gateway_processes(running: Program) -> list[int]:
+    """Return the processes that serve, in the order of their start: gateways come first."""
+    return sorted(
+        pid
+        for pid in running.pids()
+        if f"\0{CHILD_PROCESS}\0" in Path(f"/proc/{pid}/cmdline").read_text()
+    )
+
+
+def page(running: Program) -> dict[str, float]:
+    """Return the samples by name with labels."""
+    answer = httpx.get(
+        f"http://127.0.0.1:{running.gateway_port}/metrics",
+        headers={"authorization": f"Bearer {TOKEN}"},
+        timeout=10,
+    )
+    assert answer.status_code == 200
+    lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def total(running: Program, metric: str) -> float:
+    return sum(value for name, value in page(running).items() if name.startswith(metric))
+
+
+async def ask(running: Program, key: str, count: int) -> None:
+    """Send requests over connections that are spread over the processes."""
+
+    async def one() -> None:
+        async with httpx.AsyncClient(timeout=30) as client:
+            url = f"http://127.0.0.1:{running.gateway_port}/v1/chat/completions"
+            answer = await client.post(url, json=BODY, headers={"authorization": f"Bearer {key}"})
+            assert answer.status_code in (200, 429)
+
+    for _ in range(0, count, CLIENTS):
+        await asyncio.gather(*(one() for _ in range(CLIENTS)))
+
+
+def test_metrics_are_those_of_all_processes_and_never_go_back() -> None:
+    with program(METRICS_BEARER_TOKEN=TOKEN) as running:
+        ready = running.start("--workers", "2")
+        assert ready.api_key is not None
+        document = running.directory / "budget.json"
+        budget = {"subject": f"user:{OWNER}", "period": "monthly", "limit": 1_000_000_000}
+        alarm = {"subject": "model:demo", "period": "daily", "limit": 1}
+        document.write_text(json.dumps({"version": 1, "budgets": [budget, alarm]}))
+        assert running.run("apply", "-f", str(document)).code == 0
+        asyncio.run(ask(running, ready.api_key, 100))
+        assert total(running, "gateway_requests_total") == 100
+        samples = page(running)
+        refused = samples.get('gateway_rate_limited_total{label="model:budget/daily"}', 0)
+        assert 0 < refused < 100
+
+        def alerts() -> dict[str, float]:
+            found = page(running).items()
+            return {name: each for name, each in found if "budget_alert_total" in name}
+
+        wait_until(lambda: len(alerts()) == 4, what="an alert of every threshold")
+        assert set(alerts().values()) == {1.0}, "each once, over all processes"
+
+        killed = gateway_processes(running)[0]
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: killed not in gateway_processes(running), what="the end of a process")
+
+        def serves() -> bool:
+            try:
+                return total(running, "gateway_requests_total") == 100
+            except httpx.TransportError:
+                return False
+
+        wait_until(serves, what="what the killed process had counted")
+        assert running.stop() == 0
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_metrics_are_closed_to_everybody_else(token: str | None) -> None:
+    environment = {} if token is None else {"METRICS_BEARER_TOKEN": token}
+    with program(**environment) as running:
+        running.start("--workers", "1")
+        url = f"http://127.0.0.1:{running.gateway_port}/metrics"
+        answers = [
+            httpx.get(url, timeout=10).status_code,
+            httpx.get(url, timeout=10, headers={"authorization": "Bearer wrong"}).status_code,
+        ]
+        assert answers == ([404, 404] if token is None else [401, 401])
+        assert (running.data_dir / "metrics").exists() == (token is not None)
