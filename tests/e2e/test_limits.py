@@ -1,7 +1,9 @@
 """Limits of the installed program: several processes, real clients, a paused and a wiped store."""
 
 import asyncio
+import json
 import os
+import random
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -11,13 +13,16 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.answers import Answer, Drop, answer
 from tests.support.installation import MODEL, Installation, all_records, installed
-from tests.support.openai_bodies import openai_completion, openai_stream
+from tests.support.openai_bodies import error, openai_completion, openai_stream
 from tests.support.program import wait_until
-from tests.support.scripted_upstream import ScriptedUpstream
+from tests.support.scripted_upstream import ReceivedRequest, ScriptedUpstream
 
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 20}
 CLIENTS = 200
+
+pytestmark = pytest.mark.xdist_group("limits")  # they share one installation
 OWNER = "admin@thinkwatch.local"
 
 
@@ -248,3 +253,95 @@ async def test_killed_processes_leave_no_lease_and_counters_equal_the_records(
         )
 
     await asyncio.to_thread(wait_until, balanced, within_s=240, what="the books balance")
+
+
+ENDINGS = ("answered", "streamed", "failed", "refused", "cut by the upstream", "left by the client")
+REQUESTS = 10_000
+
+
+def ending_of(request: ReceivedRequest) -> Answer:
+    """Answer as the request's own text asks."""
+    ending = request.json()["messages"][0]["content"]
+    match ending:
+        case "streamed":
+            return openai_stream()
+        case "failed":
+            return answer(500, body=error())
+        case "refused":
+            return answer(400, body=error())
+        case "cut by the upstream":
+            return openai_stream(("Hel", "lo"), usage=None, done=False, then=[Drop()])
+        case "left by the client":
+            return openai_stream(pause_after=2, gate=asyncio.Event())
+        case _:
+            return openai_completion()
+
+
+async def end_somehow(client: httpx.AsyncClient, ending: str) -> None:
+    stream = ending in {"streamed", "cut by the upstream", "left by the client"}
+    body = {**BODY, "messages": [{"role": "user", "content": ending}], "stream": stream}
+    if ending == "left by the client":
+        async with client.stream("POST", "/chat/completions", json=body) as reply:
+            await anext(reply.aiter_raw())
+        return
+    reply = await client.post("/chat/completions", json=body)
+    assert reply.status_code == {"failed": 502, "refused": 400}.get(ending, 200)
+
+
+async def test_ten_thousand_requests_that_end_in_every_way_leave_the_books_balanced(
+    limited: Installation,
+) -> None:
+    key = await asyncio.to_thread(
+        fresh_user,
+        limited,
+        "endings",
+        limits=[
+            {"surface": "ai_gateway", "metric": "concurrency", "limit": 1000},
+            user_limit(1_000_000, window="1d"),
+        ],
+        budgets=[
+            {"period": "monthly", "limit": 1_000_000_000, "enforcement": "strict"},
+            {"period": "daily", "unit": "usd", "limit": 1_000_000},
+        ],
+    )
+    dice = random.Random(7)
+    endings = iter([*dice.choices(ENDINGS, weights=(70, 10, 8, 4, 4, 4), k=REQUESTS)])
+    async with (
+        ScriptedUpstream(port=limited.upstream_port) as upstream,
+        limited.client(key, limits=httpx.Limits(max_connections=50)) as client,
+    ):
+        upstream.always(ending_of)
+
+        async def one_client() -> None:
+            for ending in endings:
+                await end_somehow(client, ending)
+
+        await asyncio.gather(*(one_client() for _ in range(50)))
+
+    def totals() -> dict[str, float]:
+        shown = limited.program.run(
+            "limits", "explain", "--user", "endings@example.com", "--model", MODEL, "--json"
+        )
+        assert shown.code == 0, shown.err
+        return {item["label"]: item["used"] for item in shown.json()["limits"]}
+
+    def rows() -> list[dict[str, Any]]:
+        shown = limited.program.run(
+            "requests", "--json", "--limit", str(REQUESTS + 10), "--user", "endings@example.com"
+        )
+        assert shown.code == 0, shown.err
+        return [json.loads(line) for line in shown.out.splitlines()]
+
+    def balanced() -> bool:
+        used = totals()
+        if used["user:concurrency"] or used["user:requests/1d"] != REQUESTS:
+            return False
+        records = rows()
+        return (
+            len({row["event_id"] for row in records}) == len(records) == REQUESTS
+            and used["user:budget/monthly"] == sum(row["weighted_tokens"] for row in records)
+            and round(used["user:budget/daily"] * 10**9)
+            == sum(row["cost_nano_usd"] for row in records)
+        )
+
+    await asyncio.to_thread(wait_until, balanced, within_s=60, what="the books balance")
