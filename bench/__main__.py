@@ -22,8 +22,12 @@ from tests.support.program import Program, program
 WARM_UP_S = 1.0
 
 
-def configure(installation: Program, upstream_port: int) -> None:
-    """Add the fake upstream as a provider, with a priced model."""
+OWNER = "bench@example.com"
+NEVER_REACHED = 10**12
+
+
+def configure(installation: Program, upstream_port: int) -> str:
+    """Add the fake upstream with a priced model, and a user with limits; return a key of his."""
     document = {
         "version": 1,
         "providers": [
@@ -41,12 +45,35 @@ def configure(installation: Program, upstream_port: int) -> None:
                 "routes": [{"provider": "bench", "upstream_model": "bench-upstream"}],
             }
         ],
+        "users": [{"email": OWNER, "role": "developer"}],
+        "keys": [{"name": "bench", "owner": OWNER, "surfaces": ["ai_gateway"]}],
+        "limits": [
+            {
+                "subject": subject,
+                "surface": "ai_gateway",
+                "metric": metric,
+                "window": "1m",
+                "limit": NEVER_REACHED,
+            }
+            for subject in (f"user:{OWNER}", "provider:bench")
+            for metric in ("requests", "tokens")
+        ],
+        "budgets": [
+            {
+                "subject": f"user:{OWNER}",
+                "period": "monthly",
+                "unit": "weighted_tokens",
+                "limit": NEVER_REACHED,
+            }
+        ],
     }
     path = installation.directory / "bench.json"
     path.write_text(json.dumps(document))
     finished = installation.run("apply", "-f", str(path), "--json")
     if finished.code != 0:
         raise RuntimeError(f"apply failed: {finished.err}")
+    (key,) = finished.json()["secrets"]
+    return str(key["secret"])
 
 
 def measure(
@@ -91,14 +118,14 @@ def main() -> None:
             program() as installation,
         ):
             with on_cores(cores.servers):
-                ready = installation.start()
-            configure(installation, upstream_port)
+                installation.start()
+            key = configure(installation, upstream_port)
             assert installation.process is not None
             thinkwatch = installation.process.pid
             subjects = [
                 Subject(DIRECT, upstream_pid, upstream_port, "sk-bench"),
                 Subject(FLOOR, floor_pid, floor_port, "sk-bench"),
-                Subject(THINKWATCH, thinkwatch, installation.gateway_port, ready.api_key or ""),
+                Subject(THINKWATCH, thinkwatch, installation.gateway_port, key),
             ]
             results = measure(
                 subjects,
