@@ -1,5 +1,6 @@
 """What every log of settlements promises (SettlementLog), and adoption of those on disk."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,6 +111,28 @@ async def test_a_log_at_its_bound_refuses(tmp_path: Path) -> None:
                 bounded.append(settlement())
         mark = (await bounded.read(START, max_count=100)).mark
         assert mark == bounded.end, "what was refused left nothing behind"
+
+
+async def test_a_disk_that_fills_up_in_the_middle_of_a_write_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = file_log(tmp_path)
+    log.append(settlement(1))
+    write = os.write
+
+    def write_some(descriptor: int, data: bytes) -> int:
+        return write(descriptor, data[:50])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", write_some)
+        with pytest.raises(ServiceUnavailable):
+            log.append(settlement(2))
+    log.append(settlement(3))
+    found = (await log.read(START, max_count=9)).settlements
+    assert [each.actual.tokens for each in found] == [1, 3]
+    log.shut()
+    (segment,) = (tmp_path / "gateway-1").glob("*.seg")
+    assert segment.stat().st_size == log.bytes_used
 
 
 async def test_delivered_segments_leave_the_disk(tmp_path: Path) -> None:

@@ -174,6 +174,17 @@ async def test_only_the_current_period_of_each_cap_counts() -> None:
     assert [each.used for each in usage.readings] == [1, 1, 111]
 
 
+async def test_the_sum_of_a_month_is_no_reason_to_alert_about_a_day() -> None:
+    bench = Bench(
+        cap(HolderKind.USER, "user-1", 100, id="cap-day", period=Period.DAILY),
+        cap(HolderKind.USER, "user-1", 1000, id="cap-month", period=Period.MONTHLY),
+    )
+    bench.spend(10)
+    bench.spend(200, started_at_ms=MONDAY_MS - 5 * DAY_MS)
+    await bench.job.round()
+    assert await bench.percents() == []
+
+
 async def test_strict_budgets_admit_again_only_with_their_history() -> None:
     bench = Bench(cap(HolderKind.USER, "user-1", 100, enforcement=Enforcement.STRICT))
     bench.spend(95)

@@ -157,6 +157,24 @@ async def test_progress_never_passes_a_settlement_that_has_not_arrived() -> None
     assert bench.log.delivered == bench.log.end
 
 
+async def test_progress_stays_behind_what_was_only_read_back_from_the_log() -> None:
+    bench = Bench(most_in_memory=4)
+    reservations = await bench.admitted(6)
+    for reservation in reservations:
+        bench.settle(reservation)
+    for _ in range(4):
+        bench.settlements.delivered(await bench.settlements.take())
+    await bench.settlements.read_ahead()
+    first, second = await bench.settlements.take(), await bench.settlements.take()
+    bench.settlements.delivered(first)
+    await bench.settlements.save()
+    owed = (await bench.log.read(bench.log.delivered, max_count=9)).settlements
+    assert second.settlement in owed
+    bench.settlements.delivered(second)
+    await bench.settlements.save()
+    assert bench.log.delivered == bench.log.end
+
+
 async def test_stopping_in_an_outage_loses_nothing_from_the_log() -> None:
     bench = Bench()
     reservations = await bench.admitted(5)
