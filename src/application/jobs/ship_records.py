@@ -55,6 +55,8 @@ class ShipRecords:
         Call after `run` has ended and requests no longer close. Returns whether all is stored;
         if not, the journal stays and the next process adopts it.
         """
+        # What the last round found says nothing about the requests that have ended since.
+        self._shipment.expect_more()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while not self._shipment.all_confirmed:
@@ -63,6 +65,8 @@ class ShipRecords:
                         await asyncio.sleep(pause)
                 await self._shipment.confirm()
         await self._shipment.save()
+        if not self._shipment.all_confirmed:
+            _log.warning("records are left in the journal for the next process to ship")
         return self._shipment.all_confirmed
 
     async def _round(self, *, confirm: bool = False) -> float:

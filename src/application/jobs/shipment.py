@@ -55,6 +55,10 @@ class Shipment:
         """Whether the last `ship_next` found nothing more and everything before has arrived."""
         return self._exhausted and not self._in_transit
 
+    def expect_more(self) -> None:
+        """Note that records may have come since the last `ship_next`."""
+        self._exhausted = False
+
     async def ship_next(self) -> bool:
         """Ship one batch; False when there was nothing to ship.
 
@@ -64,11 +68,11 @@ class Shipment:
         reading = await self._backlog.read(
             self._shipped, max_records=self._max_records, max_bytes=self._max_bytes
         )
+        self._exhausted = not reading.lines
         if reading.lines:
             receipt = await self._bus.publish(batch_of(reading.lines))
             self._in_transit.append((receipt, reading.mark))
         self._shipped = reading.mark
-        self._exhausted = not reading.lines
         return bool(reading.lines)
 
     async def confirm(self) -> None:

@@ -201,6 +201,28 @@ async def test_draining_ships_and_waits_for_storage(world: World) -> None:
     assert world.journal.records == ()
 
 
+async def test_draining_ships_what_was_closed_after_the_last_round(world: World) -> None:
+    early = world.close(1)
+    job = world.ship()
+    await while_running(job.run, world.store().run, until=lambda: world.journal.records == ())
+    late = world.close(2)  # streams that the shutdown has cut
+    shipped, _ = await asyncio.gather(job.drain(5), world.store().drain(5))
+    assert shipped
+    assert list(await world.stored()) == early + late
+
+
+async def test_draining_tells_of_late_records_that_the_bus_did_not_take(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.close(1)
+    job = world.ship()
+    await while_running(job.run, world.store().run, until=lambda: world.journal.records == ())
+    world.close(1)
+    world.bus.down = True
+    assert not await job.drain(0.05)
+    assert "left in the journal" in caplog.text
+
+
 async def test_draining_ends_in_time_when_nobody_stores(world: World) -> None:
     world.close(3)
     started = world.clock.monotonic()
