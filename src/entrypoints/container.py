@@ -286,7 +286,11 @@ class _Process:
 async def _open_gateway(process: _Process) -> Gateway:
     clock, tasks = process.clock, process.tasks
     runtime = CurrentSnapshot()
-    keys = Authenticator(SqlKeyDirectory(process.engine), clock)
+    keys = Authenticator(
+        SqlKeyDirectory(process.engine),
+        clock,
+        lambda: runtime.get().settings.integer("security.key_outage_grace_seconds"),
+    )
     pool = ProviderPool(ProvidersByKind(process.cipher, process.transport_of, clock), tasks)
     process.stack.push_async_callback(pool.aclose)
     refresher = SnapshotRefresher(

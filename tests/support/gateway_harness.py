@@ -12,6 +12,7 @@ from decimal import Decimal
 from ipaddress import ip_network
 
 import msgspec
+from msgspec import structs
 
 from adapters.crypto.cipher import AesGcmCipher
 from adapters.memory.journal import MemoryJournal
@@ -254,7 +255,7 @@ class GatewayHarness:
             )
         )
         journal = WatchedJournal()
-        keys = Authenticator(self.directory, clock)
+        keys = Authenticator(self.directory, clock, lambda: 60)
         books = Books(journal, clock, describe_error, "test")
         store = self.limit_store or await _ready_store(clock)
         gate, settlements, events = LimitGate(store), ImmediateSettlements(store), CountedEvents()
@@ -280,7 +281,7 @@ class GatewayHarness:
         )
         try:
             async with live_server(app) as url:
-                yield RunningGateway(url, journal, runtime, store, settlements, events)
+                yield RunningGateway(url, journal, runtime, store, settlements, events, pool)
         finally:
             await pool.aclose()
             await tasks.cancel_all(5)
@@ -303,3 +304,16 @@ class RunningGateway:
     store: LimitStore
     settlements: ImmediateSettlements
     events: CountedEvents
+    pool: ProviderPool
+
+    def replace_providers(self, harness: GatewayHarness) -> None:
+        """Let every provider have a new revision, as an edit of its configuration would."""
+        now = self.runtime.get()
+        providers = {
+            key: structs.replace(spec, revision=spec.revision + 1)
+            for key, spec in harness.providers.items()
+        }
+        catalog = structs.replace(now.catalog, providers=providers)
+        self.runtime.swap(
+            structs.replace(now, catalog=catalog, providers=self.pool.update(catalog))
+        )

@@ -179,6 +179,8 @@ class ChatStreamScanner(ReplyScanner):
             return event.raw
         if data.startswith(b"[") and data.strip() == _DONE:
             self._done = True
+            if self._failure is None:
+                self._summary.terminated = True
             return event.raw
         reply = _decode(data)
         if not is_null(reply.error):

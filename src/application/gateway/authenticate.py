@@ -2,12 +2,12 @@
 
 Staleness: an entry is dropped by the change feed, and otherwise trusted only while the revision
 poll confirms that no key has changed, or for `FRESH_S` seconds after it was read. While the
-directory is down nobody can change a key either, so known callers are served for `OUTAGE_GRACE_S`.
+directory is down nobody can change a key either, so known callers are served for a configured while.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
@@ -24,7 +24,6 @@ from domain.keys.api_key import Caller
 from domain.keys.secret import is_well_formed, key_hash
 
 FRESH_S = 5.0
-OUTAGE_GRACE_S = 300.0
 MAX_ENTRIES = 50_000
 MAX_LOOKUPS = 16
 LOOKUP_TIMEOUT_S = 3.0
@@ -42,8 +41,14 @@ class _Entry:
 class Authenticator:
     """Checks keys against an in-process cache of the key directory."""
 
-    def __init__(self, directory: KeyDirectory, clock: Clock) -> None:
-        """`directory` is the source of truth; `clock` judges expiry and staleness."""
+    def __init__(
+        self, directory: KeyDirectory, clock: Clock, outage_grace_s: Callable[[], float]
+    ) -> None:
+        """`directory` is the source of truth; `clock` judges expiry and staleness.
+
+        `outage_grace_s()` is how long known callers are served while the directory is down.
+        """
+        self._outage_grace_s = outage_grace_s
         self._directory = directory
         self._clock = clock
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
@@ -140,7 +145,7 @@ class Authenticator:
         if entry.generation != self._generation:
             return False
         known = max(entry.read_at, self._confirmed_at)
-        return self._clock.monotonic() - known < OUTAGE_GRACE_S
+        return self._clock.monotonic() - known < self._outage_grace_s()
 
     async def _look_up(self, digest: bytes) -> _Entry:
         """Ask the directory, one question per key at a time, however many requests wait."""

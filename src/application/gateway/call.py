@@ -33,6 +33,8 @@ class InferenceCall:
         started: monotonic seconds at arrival.
         rate_limits: the tightest window rules, once they have been checked.
         client_gone: set when the client hung up.
+        dispatched: set once the request may go upstream.
+        committed: set by the edge when it has answered 200 to keep a silent stream alive.
         body, head: set once the body has been read.
     """
 
@@ -54,6 +56,8 @@ class InferenceCall:
     body: bytes = b""
     head: RequestHead | None = None
     client_gone: bool = False
+    dispatched: bool = False
+    committed: bool = False
     rate_limits: RateLimits | None = None
 
 

@@ -36,11 +36,13 @@ class HandleInference:
         Raises:
             DomainError: the request was refused or failed; its record has been written.
         """
-        now = self._runtime.get()  # one snapshot for the whole call
         with self._books.open(call) as settlement:
             caller = await self._keys.authenticate(call.credentials, call.surface, call.client_ip)
             settlement.identify(caller)
-            call.body = await call.read_body(now.settings.integer("gateway.max_body_bytes"))
+            limit = self._runtime.get().settings.integer("gateway.max_body_bytes")
+            call.body = await call.read_body(limit)
+            # One snapshot for the rest of the call, taken after a body that may have been slow.
+            now = self._runtime.get()
             head = call.codec.peek(call.body, now.settings.integer("gateway.max_json_depth"))
             call.head = head
             if head.metadata:
@@ -54,6 +56,7 @@ class HandleInference:
             settlement.hold(ticket)
             await self._admission.reserve(ticket, call, caller, model, routes, now)
             settlement.admit()
+            call.dispatched = True
             opened = await self._dispatcher.first_content(
                 call, head, model, routes, ticket, now, settlement
             )

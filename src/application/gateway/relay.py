@@ -1,11 +1,14 @@
 """From the provider's reply to the client's bytes, settling the call on the way."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from application.gateway.call import InferenceCall, Reply
 from application.gateway.dispatch import OpenedReply
 from application.gateway.settlement import Books, Settlement
 from domain.errors import DomainError
+
+READ_OUT_S = 1.0
 
 
 class Relay:
@@ -30,14 +33,18 @@ class Relay:
                 close=upstream.aclose,
             )
 
+        rest = opened.rest
+
         async def close() -> None:
+            if upstream.scanner.summary.terminated:
+                await _read_out(rest)
             await upstream.aclose()
             settlement.cut()  # no effect when the stream ended by itself
 
         return Reply(
             status=upstream.status,
             headers=headers,
-            chunks=self._stream(call, opened, opened.rest, settlement),
+            chunks=self._stream(call, opened, rest, settlement),
             close=close,
         )
 
@@ -51,13 +58,23 @@ class Relay:
         upstream, scanner = opened.reply, opened.reply.scanner
         try:
             settlement.note_sent(len(opened.head))
+            if scanner.summary.terminated:
+                settlement.complete(upstream.status)
             yield opened.head
+            if scanner.summary.terminated:
+                return
             async for chunk in rest:
                 part = scanner.feed(chunk)
                 if scanner.summary.content_started:
                     settlement.note_first_content()
+                settlement.note_sent(len(part))
+                if scanner.summary.terminated:
+                    # Clients hang up here, and providers may keep the connection open: the answer
+                    # is complete with its terminator, not with the end of the connection.
+                    settlement.complete(upstream.status)
+                    yield part
+                    return
                 if part:
-                    settlement.note_sent(len(part))
                     yield part
             tail = scanner.finish()
             settlement.note_sent(len(tail))
@@ -73,3 +90,13 @@ class Relay:
         settlement.complete(upstream.status)
         if tail:
             yield tail
+
+
+async def _read_out(rest: AsyncIterator[bytes]) -> None:
+    """Read what follows the terminator, briefly, so that the connection can be used again."""
+    try:
+        async with asyncio.timeout(READ_OUT_S):
+            async for _ in rest:
+                pass
+    except (TimeoutError, DomainError):
+        pass  # then it is closed instead

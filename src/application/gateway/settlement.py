@@ -118,11 +118,12 @@ class Settlement:
         self._books.journal.open(self._record(outcome=Outcome.ABANDONED, status=0))
 
     def dispatch_to(self, route: Route, provider: ProviderSpec) -> None:
-        """Note the route that is tried now."""
+        """Note the route that is tried now, in the journal too: this process may die waiting."""
         if self._dispatched_at is None:
             self._dispatched_at = self._books.clock.monotonic()
         self._route = route
         self._provider = provider
+        self._books.journal.open(self._record(outcome=Outcome.ABANDONED, status=0))
 
     def note_attempt(self, attempt: Attempt) -> None:
         """Add a finished attempt."""
@@ -151,6 +152,8 @@ class Settlement:
         if isinstance(error, asyncio.CancelledError):
             self.cut()
             return
+        if status is None and self._call.committed:
+            status = 200
         if status is None:
             status = self._books.describe_error(error, self._call.request_id).status
         self._close(
@@ -250,6 +253,7 @@ class Settlement:
             else 0
         )
         duration_s = now - call.started
+        # Texts of a caller's choosing are kept for known callers only: nobody else may fill disks.
         upstream_s = (
             (self._upstream_ended_at or now) - self._dispatched_at
             if self._dispatched_at is not None
@@ -260,7 +264,7 @@ class Settlement:
             started_at_ms=call.started_at_ms,
             request_id=call.request_id,
             trace_id=call.trace_id,
-            session_id=call.session_id,
+            session_id=call.session_id if caller is not None else "",
             surface=call.surface,
             operation=call.operation,
             dialect_in=call.codec.dialect,
@@ -275,8 +279,8 @@ class Settlement:
             team_names=caller.team_names if caller is not None else (),
             cost_centre=(caller.cost_centre or "") if caller is not None else "",
             end_user=(call.head.end_user or "") if call.head is not None else "",
-            client_name=call.client_name,
-            client_version=call.client_version,
+            client_name=call.client_name if caller is not None else "",
+            client_version=call.client_version if caller is not None else "",
             client_ip=call.client_ip,
             model_requested=call.head.model if call.head is not None else "",
             model_served=(summary.model if summary is not None else "")
@@ -313,7 +317,7 @@ class Settlement:
             gateway_ms=_milliseconds(duration_s - upstream_s),
             bytes_in=len(call.body),
             bytes_out=self._bytes_out,
-            tags=call.tags,
+            tags=call.tags if caller is not None else {},
             instance=self._books.instance,
         )
 

@@ -36,6 +36,7 @@ class ReplySummary(Struct, kw_only=True):
         usage: tokens by kind as the provider billed them, or None while unknown.
         content_started: whether any generated content (not just a preamble) has been seen.
         output_characters: generated text seen so far, for estimates of cut streams.
+        terminated: the stream's terminator was seen; whatever follows is of no interest.
     """
 
     usage: TokenUsage | None = None
@@ -43,6 +44,7 @@ class ReplySummary(Struct, kw_only=True):
     model: str = ""
     content_started: bool = False
     output_characters: int = 0
+    terminated: bool = False
 
 
 class ReplyScanner(Protocol):

@@ -9,6 +9,10 @@ from msgspec import Struct
 from domain.records.events import RequestRecord
 
 
+UNOPENED_SHARE = 10
+"""Records of requests that were never opened may take the quota divided by this."""
+
+
 class Journal(Protocol):
     """Append-only local log that survives `kill -9`. Synchronous: one write to the page cache."""
 
@@ -16,7 +20,8 @@ class Journal(Protocol):
     def open(self, if_abandoned: RequestRecord) -> None:
         """Note that a request was admitted.
 
-        `if_abandoned` becomes its record when the process dies before `close`.
+        `if_abandoned` becomes its record when the process dies before `close`. Called again for
+        the same event, the last one counts; a request that is open already is never refused.
 
         Raises:
             ServiceUnavailable: the journal's quota is used up or the disk is full.
@@ -25,7 +30,12 @@ class Journal(Protocol):
 
     @abstractmethod
     def close(self, record: RequestRecord) -> None:
-        """Write the final record of a request, opened before or not. Never raises for quota."""
+        """Write the final record of a request, opened before or not. Never raises for quota.
+
+        Anyone can make requests that are refused before they are opened, with no key even. While
+        unconfirmed records of those take `UNOPENED_SHARE` of the quota, more are dropped and
+        counted. The record of a request that was opened is never dropped.
+        """
         ...
 
 

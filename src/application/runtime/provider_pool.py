@@ -1,5 +1,6 @@
 """Running provider clients, kept across snapshots while their configuration is unchanged."""
 
+import asyncio
 from collections.abc import Mapping
 
 import structlog
@@ -9,6 +10,9 @@ from application.runtime.supervisor import TaskSupervisor
 from domain.errors import DomainError
 from domain.identifiers import ProviderId
 from domain.routing.catalog import Catalog, ProviderSpec
+
+RETIRE_AFTER_S = 15 * 60.0
+"""Longer than a call may hold its snapshot before its last attempt begins."""
 
 log = structlog.get_logger(__name__)
 
@@ -21,12 +25,14 @@ class ProviderPool:
         self._factory = factory
         self._tasks = tasks
         self._running: dict[ProviderId, tuple[ProviderSpec, Provider]] = {}
+        self._retired: set[Provider] = set()
 
     def update(self, catalog: Catalog) -> Mapping[ProviderId, Provider]:
         """Return the clients for `catalog`; unchanged ones are the same objects as before.
 
         A provider that cannot be built (bad credential envelope, impossible options) is logged and
-        left out; its routes fail over. Replaced clients are closed once their exchanges end.
+        left out; its routes fail over. A replaced client is closed only when no call can still hold
+        the snapshot it came from; its idle connections end by themselves long before.
         """
         running: dict[ProviderId, tuple[ProviderSpec, Provider]] = {}
         for spec in catalog.providers.values():
@@ -43,12 +49,19 @@ class ProviderPool:
         for provider_id, (_, provider) in self._running.items():
             kept = running.get(provider_id)
             if kept is None or kept[1] is not provider:
-                self._tasks.run_once(f"retire-provider-{provider_id}", provider.aclose())
+                self._retired.add(provider)
+                self._tasks.run_once(f"retire-provider-{provider_id}", self._retire(provider))
         self._running = running
         return {provider_id: provider for provider_id, (_, provider) in running.items()}
 
     async def aclose(self) -> None:
         """Close all clients."""
-        for _, provider in self._running.values():
+        for provider in (*(provider for _, provider in self._running.values()), *self._retired):
             await provider.aclose()
         self._running = {}
+        self._retired.clear()
+
+    async def _retire(self, provider: Provider) -> None:
+        await asyncio.sleep(RETIRE_AFTER_S)
+        self._retired.discard(provider)
+        await provider.aclose()

@@ -97,6 +97,14 @@ SPECS: tuple[SettingSpec, ...] = (
         "refuses, 'local' enforces each process's share of every limit.",
     ),
     SettingSpec(
+        key="security.key_outage_grace_seconds",
+        default=60,
+        minimum=0,
+        maximum=86_400,
+        description="How long keys known to a process go on working while the database is down. "
+        "A process that is cut off may honour a revoked key for this long.",
+    ),
+    SettingSpec(
         key="limits.replicas",
         default=1,
         minimum=1,

@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
+import msgspec
 import openai
 import pytest
 
 from domain.records.events import Outcome
-from tests.support.answers import Drop, answer
+from tests.support.answers import Drop, Stall, answer, stream
 from tests.support.gateway_harness import UPSTREAM_KEY, GatewayHarness, RunningGateway
 from tests.support.openai_bodies import (
+    completion_events,
     error,
     openai_completion,
     openai_stream,
@@ -423,3 +425,38 @@ async def test_health_answers_get_and_head(client: httpx.AsyncClient) -> None:
     for path in ("/health/live", "/health/ready"):
         assert (await client.get(path)).status_code == 200
         assert (await client.head(path)).status_code == 200
+
+
+async def test_a_stream_is_complete_with_its_terminator_not_with_the_connection(
+    client: httpx.AsyncClient, gateway: RunningGateway, upstream: ScriptedUpstream
+) -> None:
+    upstream.enqueue(stream([*completion_events(), Stall()], terminated=False))
+    reply = await client.post("/v1/chat/completions", json={**BODY, "stream": True})
+    assert reply.text.rstrip().endswith("data: [DONE]")
+    (record,) = await gateway.journal.wait_for(1)
+    assert record.outcome is Outcome.OK
+    await upstream.next_disconnect()  # what does not end in time is closed
+
+
+async def test_a_provider_that_is_replaced_while_a_body_arrives_still_serves_it(
+    gateway: RunningGateway, key: str, upstream: ScriptedUpstream, harness: GatewayHarness
+) -> None:
+    upstream.always(openai_completion())
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+    whole = msgspec.json.encode(BODY)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield whole[:10]
+        arrived.set()
+        await go_on.wait()
+        yield whole[10:]
+
+    async with httpx.AsyncClient(base_url=gateway.url, timeout=20) as plain:
+        waiting = asyncio.ensure_future(
+            plain.post("/v1/chat/completions", content=slow(), headers={"api-key": key})
+        )
+        async with asyncio.timeout(10):
+            await arrived.wait()
+        gateway.replace_providers(harness)
+        go_on.set()
+        assert (await waiting).status_code == 200

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from adapters.wire.openai_chat_replies import ChatReplyScanner, ChatStreamScanner
 from adapters.wire.openai_errors import MessageScrubber
@@ -140,7 +141,7 @@ ROLE = event(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}
 def test_a_stream_is_summed_up(name: str) -> None:
     scanner = stream_scanner(2 if "two" in name else 1)
     play(scanner, (CASSETTES / name).read_bytes())
-    assert scanner.summary == SUMMARIES[name]
+    assert scanner.summary == structs.replace(SUMMARIES[name], terminated=True)
 
 
 @pytest.mark.parametrize("name", [name for name in SUMMARIES if name.endswith(".json")])
@@ -173,7 +174,7 @@ def test_a_stream_is_as_if_usage_had_not_been_asked_for() -> None:
     with_usage = (CASSETTES / "text_usage.sse").read_bytes()
     scanner = stream_scanner(strip=True)
     assert play(scanner, with_usage) == (CASSETTES / "text.sse").read_bytes()
-    assert scanner.summary == SUMMARIES["text_usage.sse"]
+    assert scanner.summary == structs.replace(SUMMARIES["text_usage.sse"], terminated=True)
 
 
 def test_only_the_frame_with_nothing_but_usage_is_taken_out() -> None:

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from application.gateway.authenticate import FRESH_S, OUTAGE_GRACE_S, Authenticator
+from application.gateway.authenticate import FRESH_S, Authenticator
 from application.ports.clock import Clock
 from application.ports.directory import KeyDirectory
 from domain.errors import (
@@ -24,6 +24,7 @@ KEY = mint(bytes(range(48))).reveal()
 OTHER_KEY = mint(bytes(48)).reveal()
 AI = Surface.AI_GATEWAY
 HERE = "127.0.0.1"
+OUTAGE_GRACE_S = 60.0
 
 
 class HandSetClock(Clock):
@@ -87,7 +88,7 @@ def directory() -> CountingDirectory:
 
 @pytest.fixture
 def keys(directory: CountingDirectory, clock: HandSetClock) -> Authenticator:
-    return Authenticator(directory, clock)
+    return Authenticator(directory, clock, lambda: OUTAGE_GRACE_S)
 
 
 async def test_a_known_key_is_looked_up_once_while_it_is_fresh(
