@@ -159,6 +159,7 @@ class GatewayHarness:
     limits: list[Limit] = field(default_factory=list[Limit])
     overrides: list[Override] = field(default_factory=list[Override])
     limit_store: LimitStore | None = None
+    keep_alive_s: float = 10.0
     trusted_proxies: Networks = ()
     health: HealthChecks = field(default_factory=lambda: HealthChecks({}))
 
@@ -277,6 +278,7 @@ class GatewayHarness:
                 ids=ids,
                 health=self.health,
                 trusted_proxies=self.trusted_proxies,
+                keep_alive_s=self.keep_alive_s,
             )
         )
         try:

@@ -59,6 +59,11 @@ class OpenAIChatCodec(DialectCodec):
         """OpenAI Chat Completions."""
         return Dialect.OPENAI_CHAT
 
+    @property
+    def keep_alive(self) -> bytes:
+        """A comment, which every reader of server-sent events skips."""
+        return b": keep-alive\n\n"
+
     def peek(self, body: bytes, max_depth: int) -> RequestHead:
         """Read the governing fields; see the port for what is refused.
 

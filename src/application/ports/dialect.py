@@ -39,6 +39,12 @@ class DialectCodec(Protocol):
         """Which dialect this is."""
         ...
 
+    @property
+    @abstractmethod
+    def keep_alive(self) -> bytes:
+        """Bytes that say nothing, for a stream that has been silent."""
+        ...
+
     @abstractmethod
     def peek(self, body: bytes, max_depth: int) -> RequestHead:
         """Read the governing fields of a request body.

@@ -35,6 +35,7 @@ def create_gateway_app(gateway: Gateway) -> ASGIApp:
             gateway.ids,
             operation=operation,
             trusted_proxies=gateway.trusted_proxies,
+            keep_alive_s=gateway.keep_alive_s,
         )
 
     def router_refusal(request: AnyRequest, error: HTTPException) -> Response[bytes]:

@@ -24,6 +24,7 @@ from entrypoints.asgi import (
 from entrypoints.client_address import Networks, client_address
 from entrypoints.gateway.credentials import RequestHeaders
 from entrypoints.gateway.errors import describe_error, retry_after_header
+from entrypoints.gateway.keep_alive import KeepAlive
 from entrypoints.gateway.rate_limit_headers import rate_limit_headers
 
 BODY_TIMEOUT_S = 60.0
@@ -46,8 +47,13 @@ class InferenceEndpoint:
         *,
         operation: str,
         trusted_proxies: Networks,
+        keep_alive_s: float,
     ) -> None:
-        """`trusted_proxies` are the networks whose `x-forwarded-for` is believed."""
+        """`trusted_proxies` are the networks whose `x-forwarded-for` is believed.
+
+        A stream that is silent for `keep_alive_s` seconds gets a comment.
+        """
+        self._keep_alive_s = keep_alive_s
         self._handler = handler
         self._codec = codec
         self._clock = clock
@@ -61,11 +67,12 @@ class InferenceEndpoint:
         watch = contextlib.AsyncExitStack()
         call = self._call(scope, receive, watch)
         reply: Reply | None = None
+        alive = KeepAlive(send, call, self._keep_alive_s)
         try:
             async with watch:
                 reply = await self._handler.handle(call)
                 reply.headers += rate_limit_headers(call.rate_limits)
-                await _send_reply(send, reply)
+                await _send_reply(alive, reply)
         except ClientDisconnected:
             pass  # nobody is left to answer
         except Exception as error:
@@ -73,8 +80,9 @@ class InferenceEndpoint:
                 raise  # the answer has begun: the outermost wrapper logs and cuts it
             if not isinstance(error, DomainError):
                 log.exception("inference_failed", request_id=call.request_id)
-            await self._refuse(send, call, error)
+            await self._refuse(alive, call, error)
         finally:
+            await alive.stop()
             if reply is not None:
                 await reply.aclose()
 
@@ -114,6 +122,10 @@ class InferenceEndpoint:
 
     async def _refuse(self, send: Send, call: InferenceCall, error: Exception) -> None:
         public = describe_error(error, call.request_id)
+        if call.committed:
+            event = self._codec.stream_error(public)
+            await send({"type": "http.response.body", "body": event, "more_body": False})
+            return
         await respond(
             send,
             public.status,

@@ -9,6 +9,7 @@ from application.ports.dialect import DialectCodec
 from application.ports.telemetry import MetricsPage
 from domain.secret import Secret
 from entrypoints.client_address import Networks
+from entrypoints.gateway.keep_alive import KEEP_ALIVE_S
 from entrypoints.health import HealthChecks
 
 
@@ -26,5 +27,6 @@ class Gateway(Struct, frozen=True, kw_only=True):
     ids: IdGenerator
     health: HealthChecks
     trusted_proxies: Networks
+    keep_alive_s: float = KEEP_ALIVE_S
     metrics: MetricsPage | None = None
     metrics_token: Secret | None = None
