@@ -24,6 +24,7 @@ from adapters.identity.passwords import Argon2Passwords
 from adapters.journal.adoption import FileDeadJournals
 from adapters.journal.journal import FileJournal
 from adapters.journal.settlement_log import FileDeadSettlementLogs, FileSettlementLog
+from adapters.journal.syncing import Fsync
 from adapters.providers.factory import ProvidersByKind
 from adapters.redis.change_feed import RedisChangeFeed
 from adapters.redis.connection import connect
@@ -84,6 +85,7 @@ from application.runtime.supervisor import TaskSupervisor
 from domain.routing.address_policy import AddressPolicy
 from domain.routing.catalog import ProviderSpec
 from domain.secret import Secret
+from entrypoints.allowed_networks import allowed_networks
 from entrypoints.client_address import Networks
 from entrypoints.config import BootConfig, environment
 from entrypoints.console.services import Console, LimitServices
@@ -206,7 +208,7 @@ class _Process:
             clock=self.clock,
             randomness=self.randomness,
         )
-        self.address_policy = AddressPolicy.allowing(_allowed_networks(config))
+        self.address_policy = AddressPolicy.allowing(allowed_networks(config))
         self.trusted_proxies: Networks = [ip_network(cidr) for cidr in config.trusted_proxies]
 
     @classmethod
@@ -308,6 +310,8 @@ async def _open_gateway(process: _Process) -> Gateway:
         process.instance,
         clock=clock,
         quota_bytes=lambda: runtime.get().settings.integer("records.journal_quota_bytes"),
+        fsync=Fsync(runtime.get().settings.text("journal.fsync")),
+        on_lost=lambda reason: process.telemetry.record_lost("requests", reason),
     )
     bus = process.bus()
     ship = ShipRecords(journal, bus, clock=clock, randomness=process.randomness)
@@ -479,20 +483,3 @@ def _metrics(config: BootConfig) -> PrometheusTelemetry | None:
         return None
     shared = environment().get(METRICS_VARIABLE)
     return PrometheusTelemetry(Path(shared) if shared else None)
-
-
-def _allowed_networks(config: BootConfig) -> tuple[str, ...]:
-    """Return the non-public networks providers may be in (data-plane.md section 5, SSRF)."""
-    if config.upstream_allowed_networks is not None:
-        return config.upstream_allowed_networks
-    return _LOOPBACK_AND_PRIVATE if config.database_url is None else ()
-
-
-_LOOPBACK_AND_PRIVATE = (
-    "127.0.0.0/8",
-    "::1/128",
-    "10.0.0.0/8",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "fc00::/7",
-)

@@ -42,6 +42,7 @@ def test_every_event_can_be_told(telemetry: Telemetry) -> None:
     telemetry.budgets_failed_open()
     telemetry.failed_closed()
     telemetry.budget_alert("user", "monthly", 80)
+    telemetry.record_lost("requests", "unopened")
 
 
 def test_a_request_counts_with_its_tokens_and_cost() -> None:
@@ -69,6 +70,13 @@ def test_a_request_counts_with_its_tokens_and_cost() -> None:
     assert sample(page, "gateway_tokens_total", kind="output", **whose) == 14
     assert sample(page, "gateway_tokens_total", kind="cache_read", **whose) is None
     assert sample(page, "gateway_cost_usd_total", **whose) == 5.0
+
+
+def test_lost_records_are_counted_by_stream_and_reason() -> None:
+    metrics = PrometheusTelemetry()
+    metrics.record_lost("requests", "unopened")
+    page = metrics.render()
+    assert sample(page, "audit_events_lost_total", stream="requests", reason="unopened") == 1
 
 
 def test_limits_have_the_names_operators_know() -> None:

@@ -18,12 +18,13 @@ from adapters.journal.segments import Segment, read_closed, segment_path
 from adapters.journal.syncing import Fsync, Syncer
 from application.ports.backlog import Backlog, Mark, Progress, Reading
 from application.ports.clock import Clock
-from application.ports.records import Journal
+from application.ports.records import UNOPENED_SHARE, Journal, unopened_quota
 from domain.errors import ServiceUnavailable
 from domain.records.events import RequestRecord
 from domain.records.printable import printable
 
 SPILL_BYTES = 16 * 1024 * 1024
+DROPPED_LOG_EVERY_S = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ class JournalStatus(Struct, frozen=True):
         open_requests: admitted and not yet closed.
         waiting_in_memory: final records that the full disk did not take yet.
         lost_records: final records that neither disk nor memory could take. Must be 0.
+        dropped_records: final records of requests that were never opened, dropped because the
+            disk was full or they were over their share of the quota.
         damaged: stretches of unreadable bytes found while reading.
         sync_failures: times the disk refused to confirm writes.
     """
@@ -45,6 +48,7 @@ class JournalStatus(Struct, frozen=True):
     open_requests: int
     waiting_in_memory: int
     lost_records: int
+    dropped_records: int
     damaged: int
     sync_failures: int
 
@@ -61,6 +65,7 @@ class FileJournal(Journal, Backlog):
         segment_bytes: int,
         segment_age_s: float,
         syncer: Syncer,
+        on_lost: Callable[[str], None] | None = None,
     ) -> None:
         """Write into a directory that is held and empty; see `create`."""
         self._held = held
@@ -82,6 +87,11 @@ class FileJournal(Journal, Backlog):
         self._spill: deque[tuple[str, bytes]] = deque()
         self._spill_bytes = 0
         self._lost = 0
+        self._on_lost = on_lost
+        self._dropped = 0
+        self._dropped_logged_at: float | None = None
+        self._unopened: dict[int, int] = {}
+        self._unopened_bytes = 0
         self._damaged = 0
         self._begin_segment()
 
@@ -97,10 +107,12 @@ class FileJournal(Journal, Backlog):
         segment_age_s: float = 300.0,
         fsync: Fsync = Fsync.INTERVAL,
         fsync_interval_s: float = 0.1,
+        on_lost: Callable[[str], None] | None = None,
     ) -> "FileJournal":
         """Make the journal `root/instance`.
 
-        `instance` must be new with every start of a process: a dead process's journal is adopted
+        `on_lost` is called with a reason, `unopened` or `disk_full`, for every record that is not
+        kept. `instance` must be new with every start of a process: a dead process's journal is adopted
         (see `adoption`), never continued.
 
         Raises:
@@ -114,13 +126,15 @@ class FileJournal(Journal, Backlog):
             segment_bytes=segment_bytes,
             segment_age_s=segment_age_s,
             syncer=Syncer(fsync, fsync_interval_s),
+            on_lost=on_lost,
         )
 
     # --- writing -------------------------------------------------------------------------------
 
     def open(self, if_abandoned: RequestRecord) -> None:
         """Implement `Journal.open`."""
-        if self.bytes_used >= self._quota_bytes():
+        known = if_abandoned.event_id in self._open
+        if not known and self.bytes_used >= self._quota_bytes():
             raise ServiceUnavailable(
                 "The request journal is full: records are not being taken off.",
                 retry_after_ms=1000,
@@ -129,6 +143,8 @@ class FileJournal(Journal, Backlog):
             self._append(Kind.OPEN, if_abandoned)
         except OSError as error:
             _log.error("the journal cannot be written: %s", error.strerror)
+            if known:
+                return  # the earlier frame is on disk
             raise ServiceUnavailable(
                 "The request journal cannot be written.", retry_after_ms=1000
             ) from error
@@ -136,14 +152,43 @@ class FileJournal(Journal, Backlog):
 
     def close(self, record: RequestRecord) -> None:
         """Implement `Journal.close`."""
+        unopened = record.event_id not in self._open
+        if unopened and self._unopened_bytes >= unopened_quota(record, self._quota_bytes()):
+            self._drop_unopened()
+            return
         try:
             self._append(Kind.CLOSE, record)
         except OSError:
+            if unopened:  # memory is for those that were promised a record
+                self._drop_unopened()
+                return
             self._keep_in_memory(record.event_id, bytes(self._buffer))
             return
+        if unopened:
+            self._count_unopened(len(self._buffer))
         self._open.pop(record.event_id, None)
         if self._spill:
             self._write_spill()
+
+    def _drop_unopened(self) -> None:
+        self._dropped += 1
+        self._tell_lost("unopened")
+        now = self._clock.monotonic()
+        if self._dropped_logged_at is None or now - self._dropped_logged_at >= DROPPED_LOG_EVERY_S:
+            self._dropped_logged_at = now
+            _log.error(
+                "records of refused requests are dropped, %d so far: the disk is full, or they fill "
+                "their share of the journal's quota",
+                self._dropped,
+            )
+
+    def _tell_lost(self, reason: str) -> None:
+        if self._on_lost is not None:
+            self._on_lost(reason)
+
+    def _count_unopened(self, size: int) -> None:
+        self._unopened_bytes += size
+        self._unopened[self._number] = self._unopened.get(self._number, 0) + size
 
     def _append(self, kind: Kind, record: RequestRecord) -> None:
         buffer = self._buffer
@@ -181,6 +226,7 @@ class FileJournal(Journal, Backlog):
         if self._spill_bytes + len(data) > SPILL_BYTES:
             # The open frame is still on disk: the request will read as abandoned, not vanish.
             self._lost += 1
+            self._tell_lost("disk_full")
             _log.error("the final record of %s is lost: disk and memory are full", event_id)
             return
         self._spill.append((event_id, data))
@@ -242,8 +288,11 @@ class FileJournal(Journal, Backlog):
             await self._free(freed)
 
     def _end_old_segment(self) -> None:
-        """Let a quiet process's segment come to an end, so that it can be freed."""
-        if self._end and self._clock.monotonic() - self._begun_at > self._segment_age_s:
+        """Let a segment end that is quiet, or full of refused requests, so that it can be freed."""
+        old = self._clock.monotonic() - self._begun_at > self._segment_age_s
+        share = self._quota_bytes() // UNOPENED_SHARE
+        crowded = self._unopened.get(self._number, 0) * 4 > share
+        if self._end and (old or crowded):
             with contextlib.suppress(OSError):
                 self._begin_segment()
 
@@ -262,6 +311,7 @@ class FileJournal(Journal, Backlog):
         for segment in segments:
             with contextlib.suppress(FileNotFoundError):
                 segment.path.unlink()
+            self._unopened_bytes -= self._unopened.pop(segment.number, 0)
             if self._finished.pop(segment.number, None) is not None:
                 self._finished_bytes -= segment.size
 
@@ -285,6 +335,7 @@ class FileJournal(Journal, Backlog):
             open_requests=len(self._open),
             waiting_in_memory=len(self._spill),
             lost_records=self._lost,
+            dropped_records=self._dropped,
             damaged=self._damaged,
             sync_failures=self._syncer.failures,
         )

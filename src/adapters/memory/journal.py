@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from application.ports.backlog import Backlog, Mark, Progress, Reading
-from application.ports.records import Journal
+from application.ports.records import Journal, unopened_quota
 from domain.errors import ServiceUnavailable
 from domain.records.events import RequestRecord
 from domain.records.printable import printable
@@ -20,6 +20,8 @@ class MemoryJournal(Journal, Backlog):
         self._lines: dict[int, bytes] = {}
         self._bytes = 0
         self._next = 0
+        self._unopened: dict[int, int] = {}
+        self.dropped_records = 0
         self._open: dict[str, RequestRecord] = {}
         self._progress = Progress(confirmed=Mark(0, 0), shipped=Mark(0, 0))
 
@@ -35,7 +37,10 @@ class MemoryJournal(Journal, Backlog):
 
     def open(self, if_abandoned: RequestRecord) -> None:
         """Implement `Journal.open`."""
-        if self._bytes >= self._quota_bytes():
+        earlier = self._open.get(if_abandoned.event_id)
+        if earlier is not None:
+            self._bytes -= len(_encode(earlier))
+        elif self._bytes >= self._quota_bytes():
             raise ServiceUnavailable("The request journal is full.", retry_after_ms=1000)
         self._open[if_abandoned.event_id] = if_abandoned
         self._bytes += len(_encode(if_abandoned))
@@ -43,6 +48,11 @@ class MemoryJournal(Journal, Backlog):
     def close(self, record: RequestRecord) -> None:
         """Implement `Journal.close`."""
         line = _encode(record)
+        if record.event_id not in self._open:
+            if sum(self._unopened.values()) >= unopened_quota(record, self._quota_bytes()):
+                self.dropped_records += 1
+                return
+            self._unopened[self._next] = len(line)
         self._lines[self._next] = line
         self._bytes += len(line)
         self._next += 1
@@ -74,6 +84,7 @@ class MemoryJournal(Journal, Backlog):
         """Implement `Backlog.save`."""
         for position in range(self._progress.confirmed.offset, progress.confirmed.offset):
             self._bytes -= len(self._lines.pop(position, b""))
+            self._unopened.pop(position, None)
         self._progress = progress
 
 

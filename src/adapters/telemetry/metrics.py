@@ -86,6 +86,12 @@ class PrometheusTelemetry(Telemetry, MetricsPage):
         self._rate_limited = BoundCounter(
             "gateway_rate_limited", "Requests refused by a limit.", ("label",), registry
         )
+        self._lost = BoundCounter(
+            "audit_events_lost",
+            "Records that could not be kept.",
+            ("stream", "reason"),
+            registry,
+        )
         self._rules_open = BoundCounter(
             "gateway_rate_limiter_fail_open",
             "Requests let through without rate rules: the limit store was down.",
@@ -149,6 +155,10 @@ class PrometheusTelemetry(Telemetry, MetricsPage):
     def budget_alert(self, subject_kind: str, period: str, percent: int) -> None:
         """See `Telemetry`."""
         self._alerts.add(subject_kind, period, str(percent))
+
+    def record_lost(self, stream: str, reason: str) -> None:
+        """See `Telemetry`."""
+        self._lost.add(stream, reason)
 
     def render(self) -> bytes:
         """See `MetricsPage`."""

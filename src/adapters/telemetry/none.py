@@ -24,3 +24,6 @@ class NoTelemetry(Telemetry):
 
     def budget_alert(self, subject_kind: str, period: str, percent: int) -> None:
         """Do nothing."""
+
+    def record_lost(self, stream: str, reason: str) -> None:
+        """Do nothing."""

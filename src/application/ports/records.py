@@ -8,9 +8,18 @@ from msgspec import Struct
 
 from domain.records.events import RequestRecord
 
-
 UNOPENED_SHARE = 10
 """Records of requests that were never opened may take the quota divided by this."""
+
+
+def unopened_quota(record: RequestRecord, quota_bytes: int) -> int:
+    """Return up to how many bytes of never opened requests `record` may be added.
+
+    Requests without a known key stop at half of the share, so that strangers cannot keep the
+    refusals of those who are known from being recorded.
+    """
+    share = quota_bytes // UNOPENED_SHARE
+    return share if record.key_id else share // 2
 
 
 class Journal(Protocol):

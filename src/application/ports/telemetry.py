@@ -39,6 +39,11 @@ class Telemetry(Protocol):
         """Count an alert of a budget."""
         ...
 
+    @abstractmethod
+    def record_lost(self, stream: str, reason: str) -> None:
+        """Count a record that could not be kept; `stream` is the kind of records."""
+        ...
+
 
 class MetricsPage(Protocol):
     """What `/metrics` shows."""

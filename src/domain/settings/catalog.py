@@ -126,6 +126,13 @@ SPECS: tuple[SettingSpec, ...] = (
         description="Most bytes of unshipped records each gateway process keeps on disk; "
         "over it new requests are refused with 503.",
     ),
+    SettingSpec(
+        key="journal.fsync",
+        default="interval",
+        choices=("interval", "always", "never"),
+        description="When records are forced to disk, which only matters for a power cut: every "
+        "100 ms, with every record, or never. Read when a gateway process starts.",
+    ),
 )
 
 CATALOG: Mapping[str, SettingSpec] = {spec.key: spec for spec in SPECS}

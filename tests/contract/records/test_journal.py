@@ -47,7 +47,9 @@ async def read(journal: AnyJournal, after: Mark = START, **bounds: int) -> tuple
 
 def open_until_refused(journal: AnyJournal) -> list[RequestRecord]:
     """Open requests until the quota is reached; one of them is closed at once."""
-    journal.close(make_record(tags={"blob": "x" * (QUOTA - 20_000)}))
+    large = make_record(tags={"blob": "x" * (QUOTA - 20_000)})
+    journal.open(abandoned(make_record(event_id=large.event_id, tags={})))
+    journal.close(large)
     opened: list[RequestRecord] = []
     try:
         while len(opened) < 1000:
@@ -137,6 +139,72 @@ async def test_over_quota_new_requests_are_refused_and_running_ones_kept(
 ) -> None:
     records = open_until_refused(journal)
     assert len(records) > 3
+    for record in records:
+        journal.close(record)
+    assert (await read(journal))[0][1:] == records
+
+
+def dropped(journal: AnyJournal) -> int:
+    if isinstance(journal, MemoryJournal):
+        return journal.dropped_records
+    return journal.status().dropped_records
+
+
+async def test_records_of_refused_requests_take_a_share_of_the_quota_and_no_more(
+    journal: AnyJournal,
+) -> None:
+    kept = [make_record(status=401) for _ in range(1000)]
+    for record in kept:
+        journal.close(record)
+    found, mark = await read(journal)
+    assert found == kept[: len(found)]
+    assert len(found) > 3
+    assert sum(len(msgspec.json.encode(record)) for record in found) < QUOTA / 10 + 2_000
+    assert dropped(journal) == 1000 - len(found)
+
+    record = make_record()
+    journal.open(abandoned(record))
+    journal.close(record)
+    assert (await read(journal, mark))[0] == [record]
+
+
+async def test_strangers_leave_room_for_the_refusals_of_known_callers(
+    journal: AnyJournal,
+) -> None:
+    for _ in range(100):
+        journal.close(make_record(status=401, key_id=""))
+    found, mark = await read(journal)
+    assert 1 < len(found) < 100
+    journal.close(known := make_record(status=429))
+    journal.close(make_record(status=401, key_id=""))
+    assert (await read(journal, mark))[0] == [known]
+
+
+async def test_confirmed_records_of_refused_requests_make_room_for_more(
+    journal: AnyJournal,
+) -> None:
+    for _ in range(100):
+        journal.close(make_record(status=401))
+    first = dropped(journal)
+    assert first > 0
+    _, mark = await read(journal)
+    await confirm(journal, mark)
+    journal.close(late := make_record(status=401))
+    assert (await read(journal, mark))[0] == [late]
+    assert dropped(journal) == first
+
+
+async def test_opening_a_request_again_is_never_refused_nor_counted_twice(
+    journal: AnyJournal,
+) -> None:
+    records = open_until_refused(journal)
+    for record in records:
+        journal.open(abandoned(record))
+    if isinstance(journal, MemoryJournal):
+        running = len(journal.open_requests)
+    else:
+        running = journal.status().open_requests
+    assert running == len(records)
     for record in records:
         journal.close(record)
     assert (await read(journal))[0][1:] == records

@@ -19,6 +19,7 @@ from application.ports.backlog import Mark, Progress
 from application.ports.records import Receipt
 from domain.errors import ServiceUnavailable
 from domain.records.events import Outcome, RequestRecord
+from domain.settings.catalog import CATALOG
 from tests.support.manual_clock import ManualClock
 from tests.support.request_records import abandoned, make_record, record_of
 
@@ -45,7 +46,7 @@ def make(tmp_path: Path, clock: ManualClock) -> Iterator[Make]:
         journal = FileJournal(
             held,
             clock=clock,
-            quota_bytes=lambda: 10**9,
+            quota_bytes=options.pop("quota_bytes", lambda: 10**9),
             syncer=syncer,
             **{**defaults, **options},
         )
@@ -354,6 +355,67 @@ async def test_what_neither_disk_nor_memory_takes_is_counted(
     assert (journal.status().waiting_in_memory, journal.status().lost_records) == (2, 2)
 
 
+async def test_a_segment_crowded_with_refused_requests_is_freed_once_confirmed(make: Make) -> None:
+    lost: list[str] = []
+    journal = make(quota_bytes=lambda: 100_000, on_lost=lost.append)
+    for _ in range(100):
+        journal.close(make_record(status=401))
+    assert lost == ["unopened"] * journal.status().dropped_records != []
+    await confirm_all(journal)
+    await confirm_all(journal)
+    assert journal.bytes_used == 0
+    journal.close(late := make_record(status=401))
+    assert await records_of(journal) == [late]
+
+
+async def test_drops_are_logged_once_a_minute(
+    make: Make, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = make(quota_bytes=lambda: 10_000)
+    for _ in range(50):
+        journal.close(make_record(status=401))
+    assert caplog.text.count("are dropped") == 1
+    clock.advance(61)
+    journal.close(make_record(status=401))
+    assert caplog.text.count("are dropped") == 2
+
+
+async def test_a_full_disk_drops_refused_requests_and_keeps_memory_for_running_ones(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = make()
+    running = make_record()
+    journal.open(abandoned(running))
+    FullDisk(monkeypatch, room=0)
+    journal.close(make_record(status=401))
+    journal.close(running)
+    status = journal.status()
+    assert (status.waiting_in_memory, status.dropped_records, status.lost_records) == (1, 1, 0)
+
+
+async def test_of_a_request_opened_again_the_last_word_is_adopted(
+    make: Make, tmp_path: Path
+) -> None:
+    journal = make()
+    admitted = abandoned(make_record(provider="", attempts=()))
+    journal.open(admitted)
+    dispatched = abandoned(make_record(event_id=admitted.event_id, provider="openai"))
+    journal.open(dispatched)
+    die(journal)
+    assert await records_of(await adopted(tmp_path)) == [dispatched]
+
+
+async def test_a_disk_that_fills_up_does_not_stop_a_request_that_is_open(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = make()
+    record = make_record()
+    journal.open(abandoned(record))
+    FullDisk(monkeypatch, room=0)
+    journal.open(abandoned(record))
+    assert journal.status().open_requests == 1
+
+
 async def test_a_record_too_large_for_a_frame_is_kept_without_its_tags(make: Make) -> None:
     journal = make()
     journal.close(make_record(tags={"blob": "x" * 17_000_000}, status=201))
@@ -410,3 +472,8 @@ def test_a_disk_that_cannot_sync_is_counted(make: Make, monkeypatch: pytest.Monk
     journal = make(fsync=Fsync.ALWAYS)
     run(journal, 1)
     assert journal.status().sync_failures == 2
+
+
+def test_the_setting_offers_every_policy() -> None:
+    assert CATALOG["journal.fsync"].choices == tuple(Fsync)
+    assert CATALOG["journal.fsync"].default == Fsync.INTERVAL
