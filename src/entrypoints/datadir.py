@@ -186,7 +186,7 @@ class DataDir:
         return Secret(value)
 
     def setup_token(self) -> Secret:
-        """Return the one-time token that opens the console of a new installation."""
+        """Return the token that opens the console's API until there are sessions and roles."""
         return self.secret("setup_token", secrets.token_urlsafe(32))
 
 

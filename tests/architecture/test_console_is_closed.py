@@ -19,7 +19,7 @@ from entrypoints.health import HealthChecks
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
 
-OPEN_TO_EVERYBODY = {"/health/live", "/health/ready"}
+OPEN_TO_EVERYBODY = {"/health/live", "/health/ready", "/setup"}
 TOKEN = "the-token-of-this-installation"
 
 

@@ -196,7 +196,7 @@ ThinkWatch is ready. Its data is in {config.data_dir}; Ctrl-C stops it.
   Gateway   {announcement.gateway_url}
   Console   {announcement.console_url}
   Set-up    {announcement.setup_url}
-  Sign in   {announcement.admin_email}, password {announcement.admin_password or again}
+  Owner     {announcement.admin_email}, password {announcement.admin_password or again}
   API key   {announcement.api_key or again}
   Models    {shown}
 

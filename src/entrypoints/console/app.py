@@ -16,6 +16,7 @@ from entrypoints.console.api.limit_standings import standing_routes
 from entrypoints.console.api.limits import rule_routes
 from entrypoints.console.api.requests import request_routes
 from entrypoints.console.headers import CONSOLE_HEADERS
+from entrypoints.console.pages.welcome import PAGES
 from entrypoints.console.problems import MEDIA_TYPE, Problem, problem_response
 from entrypoints.console.schemas import ExactNumbers
 from entrypoints.console.security import token_guard
@@ -44,6 +45,7 @@ def create_console_api(console: Console) -> Litestar:
             *standing_routes(console.limits.standings),
             *budget_routes(console.limits.budgets),
             *budget_alert_routes(console.limits.alerts),
+            *PAGES,
             console_health_route(console.health),
             *health_routes(console.health),
         ],

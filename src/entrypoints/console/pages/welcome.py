@@ -1,0 +1,36 @@
+"""What a browser gets while the console has a REST API and no management pages yet."""
+
+from litestar import MediaType, get
+from litestar.handlers import HTTPRouteHandler
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>ThinkWatch console</title>
+<h1>ThinkWatch console</h1>
+<p>This installation is running. This version of the console is a REST API; management pages follow.</p>
+<ul>
+<li>The token of the set-up link opens the API: send it as <code>Authorization: Bearer TOKEN</code>.
+Keep it as secret as a password.</li>
+<li><a href="/openapi.json">The OpenAPI document</a> describes every call; it needs the token, too.</li>
+<li><code>thinkwatch requests --follow</code>, <code>thinkwatch limits list</code> and
+<code>thinkwatch --help</code> do the same on the command line.</li>
+</ul>
+</html>
+"""
+
+
+@get(
+    "/setup",
+    media_type=MediaType.HTML,
+    opt={"public": True},
+    include_in_schema=False,
+    sync_to_thread=False,
+)
+def welcome() -> str:
+    """Say what is here; the page holds no secret and reads none."""
+    return _PAGE
+
+
+PAGES: list[HTTPRouteHandler] = [welcome]
