@@ -27,6 +27,8 @@ _SPELLED_P_TO_Z = re.compile(rb"\\u005(?=[0-9a])")
 _COLON = re.compile(rb"[ \t\n\r]*:[ \t\n\r]*")
 # No honest body repeats one governing name this often; a bound keeps the work for others small.
 _MOST_OCCURRENCES = 10_000
+_LONG_S = "\u017f".encode()
+_KELVIN_SIGN = "\u212a".encode()
 _MASK = ord("-")
 
 
@@ -68,13 +70,28 @@ class MemberFinder:
     def refuse_ambiguous(self, document: bytes) -> None:
         """Check that nobody can read one of the members differently from us.
 
-        Also refuses a second spelling in other letter case (`Model` beside `model`): some parsers,
-        Go's standard one for example, match names regardless of case.
+        Also refuses a spelling in other letter case (`Model`), beside the right one or alone: some
+        parsers match names regardless of case. Go's standard one does, for which the long s
+        (U+017F) is an `s` and the Kelvin sign (U+212A) a `k`; see
+        https://pkg.go.dev/encoding/json#Unmarshal and `bytes.EqualFold`.
 
         Raises:
-            InvalidRequest: as `find`.
+            InvalidRequest: as `find`, or a member has its name in another spelling.
         """
-        self._key_positions(_fold_case(document), None)
+        folded = _fold_case(document)
+        occurrences = self._occurrences(folded)
+        if not self._all_plain(folded, occurrences):
+            self._resolve(folded, occurrences)
+        if len(folded) == len(document) and all(
+            document.startswith(name.encode(), place + 1)
+            for name, places in occurrences.items()
+            for place in places
+        ):
+            return
+        spelled = self._present(document)
+        for name in self._present(folded):
+            if name not in spelled:
+                raise InvalidRequest(f"Write the name of the field as '{name}'.", param=name)
 
     def _present(self, document: bytes | bytearray) -> dict[str, Raw]:
         decoded = self._decoder.decode(document)
@@ -82,19 +99,26 @@ class MemberFinder:
             name: value for name in self._names if (value := getattr(decoded, name)) is not UNSET
         }
 
-    def _key_positions(self, document: bytes, values: Mapping[str, Raw] | None) -> dict[str, int]:
+    def _key_positions(self, document: bytes, values: Mapping[str, Raw]) -> dict[str, int]:
         """Return name -> position of the key's opening quote, for the members present."""
+        occurrences = self._occurrences(document)
+        if self._all_plain(document, occurrences):
+            return {name: occurrences[name][0] for name in values}
+        return self._resolve(document, occurrences)
+
+    def _occurrences(self, document: bytes) -> dict[str, list[int]]:
+        """Return where the quoted names stand, as keys of any object or as values."""
         occurrences: dict[str, list[int]] = {}
         for count, hit in enumerate(self._pattern.finditer(document)):
             if count == _MOST_OCCURRENCES:
                 raise InvalidRequest("The request body repeats the names of its fields too often.")
             occurrences.setdefault(hit[0][1:-1].decode(), []).append(hit.start())
+        return occurrences
+
+    def _all_plain(self, document: bytes, occurrences: Mapping[str, list[int]]) -> bool:
+        """Tell whether no name stands twice and none can hide behind escapes."""
         disguised = b"\\u00" in document and _SPELLED_LETTER.search(document) is not None
-        if not disguised and all(len(places) == 1 for places in occurrences.values()):
-            if values is None:
-                return {}
-            return {name: occurrences[name][0] for name in values}
-        return self._resolve(document, occurrences)
+        return not disguised and all(len(places) == 1 for places in occurrences.values())
 
     def _resolve(self, document: bytes, occurrences: Mapping[str, list[int]]) -> dict[str, int]:
         """Settle which occurrence is the top-level key, by masking the others."""
@@ -141,12 +165,15 @@ class MemberFinder:
 
 
 def _fold_case(document: bytes) -> bytes:
-    """Return the document with ASCII letters made small, those spelled with escapes too.
+    """Return the document with letters made small that Go takes for ASCII ones, escaped ones too.
 
-    It remains valid JSON with the same members, and every byte keeps its place.
+    It remains valid JSON with the same members, and every byte keeps its place unless it is shorter.
     """
     folded = document.lower()
-    if b"\\u00" in folded:
+    if not folded.isascii():
+        folded = folded.replace(_LONG_S, b"s").replace(_KELVIN_SIGN, b"k")
+    if b"\\u" in folded:
+        folded = folded.replace(b"\\u017f", b"\\u0073").replace(b"\\u212a", b"\\u006b")
         folded = folded.replace(b"\\u004", b"\\u006")  # A to O; `@` becomes another non-letter
         folded = _SPELLED_P_TO_Z.sub(rb"\\u007", folded)  # not `_`, which is among them
     return folded

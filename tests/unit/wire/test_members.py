@@ -7,6 +7,7 @@ from adapters.wire.members import MemberFinder
 from domain.errors import InvalidRequest
 
 FINDER = MemberFinder(("model", "n"))
+STREAMS = MemberFinder(("stream", "max_tokens"))
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,9 @@ FINDER = MemberFinder(("model", "n"))
         b'{"model":"a","caf\\u00e9":1,"x":"\\u0041"}',
         b'{"model":"model","n":"n"}',
         b'{"xmodel":1,"modelx":2,"n ":3}',
+        b'{"model":"Model","x":["MODEL",{"Model":1,"N":2}],"N ":3}',
+        '{"model":"a","x":"\u017f \u212a","y":{"MODEL":1}}'.encode(),
+        b'{"model":"a","x":"\\u017f \\u212A"}',
     ],
 )
 def test_an_unambiguous_object_passes(body: bytes) -> None:
@@ -41,6 +45,32 @@ def test_a_second_reading_is_refused_and_named(body: bytes, param: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         FINDER.refuse_ambiguous(body)
     assert caught.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ('{"Stream":true}', "stream"),
+        ('{"x":{"stream":1},"STREAM":true}', "stream"),
+        ('{"\u017ftream":true}', "stream"),
+        ('{"\u017ftream":true,"stream":false}', "stream"),
+        ('{"max_to\u212aens":1}', "max_tokens"),
+        ('{"\\u017ftream":true}', "stream"),
+        ('{"\\u017Ftream":true,"stream":false}', "stream"),
+        ('{"max_to\\u212Aens":1}', "max_tokens"),
+        ('{"Max_Tokens":1,"x":"\u017f"}', "max_tokens"),
+        ('{"\\u0053tream":true}', "stream"),
+    ],
+)
+def test_a_spelling_that_only_lax_parsers_recognise_is_refused(body: str, param: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        STREAMS.refuse_ambiguous(body.encode())
+    assert caught.value.param == param
+
+
+def test_the_refusal_says_how_to_write_the_field() -> None:
+    with pytest.raises(InvalidRequest, match="Write the name of the field as 'stream'"):
+        STREAMS.refuse_ambiguous(b'{"Stream":true}')
 
 
 def test_the_member_is_found_among_thousands_of_namesakes() -> None:
