@@ -9,6 +9,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Response
 
 PROBE_TIMEOUT_S = 1.0
+FRESH_S = 1.0
+"""How long results are good for: anybody may ask, and asking must not load the stores."""
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +30,7 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HealthChecks:
-    """Runs checks side by side, each bounded in time."""
+    """Runs checks side by side, each bounded in time, once for everybody who asks meanwhile."""
 
     def __init__(
         self,
@@ -40,15 +42,31 @@ class HealthChecks:
         self._checks = dict(checks)
         self._reported_only = reported_only
         self.draining = False
+        self._probing = asyncio.Lock()
+        self._probes: dict[str, Probe] = {}
+        self._probed_at = float("-inf")
 
     async def run(self) -> Readiness:
-        """Return the verdict; takes `PROBE_TIMEOUT_S` at most."""
-        names = list(self._checks)
-        probes = await asyncio.gather(*(self._probe(name) for name in names))
-        checks = dict(zip(names, probes, strict=True))
-        failed = any(probe.required and not probe.ok for probe in probes)
+        """Return the verdict, on checks not older than `FRESH_S`.
+
+        Whoever has to wait for checks waits for `PROBE_TIMEOUT_S` at most, unless those who came
+        first hang up before they have their answer.
+        """
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._probed_at >= FRESH_S:
+            async with self._probing:
+                if loop.time() - self._probed_at >= FRESH_S:  # nobody did it while we waited
+                    self._probes = await self._probe_all()
+                    self._probed_at = loop.time()
+        checks = self._probes
+        failed = any(probe.required and not probe.ok for probe in checks.values())
         status = "draining" if self.draining else "unavailable" if failed else "ready"
         return Readiness(status=status, checks=checks)
+
+    async def _probe_all(self) -> dict[str, Probe]:
+        names = list(self._checks)
+        probes = await asyncio.gather(*(self._probe(name) for name in names))
+        return dict(zip(names, probes, strict=True))
 
     async def _probe(self, name: str) -> Probe:
         loop = asyncio.get_running_loop()
