@@ -170,9 +170,12 @@ def _fold_case(document: bytes) -> bytes:
     It remains valid JSON with the same members, and every byte keeps its place unless it is shorter.
     """
     folded = document.lower()
-    if not folded.isascii():
-        folded = folded.replace(_LONG_S, b"s").replace(_KELVIN_SIGN, b"k")
-    if b"\\u" in folded:
+    # A search for one byte is ten times as fast as one for more, and mostly enough.
+    if b"\xc5" in folded:
+        folded = folded.replace(_LONG_S, b"s")
+    if b"\x84" in folded and b"\xaa" in folded:
+        folded = folded.replace(_KELVIN_SIGN, b"k")
+    if b"\\" in folded and b"\\u" in folded:
         folded = folded.replace(b"\\u017f", b"\\u0073").replace(b"\\u212a", b"\\u006b")
         folded = folded.replace(b"\\u004", b"\\u006")  # A to O; `@` becomes another non-letter
         folded = _SPELLED_P_TO_Z.sub(rb"\\u007", folded)  # not `_`, which is among them
