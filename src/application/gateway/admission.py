@@ -217,13 +217,21 @@ class Admission:
         claim = Claim(
             reservation_id=self._ids.new_id(),
             entries=entries,
-            estimate=spend_of(ticket.expected, model, now_ms),
+            estimate=spend_of(
+                ticket.expected, model, call.started_at_ms
+            ),  # as the record prices it
             lifetime_ms=RESERVATION_LIFETIME_MS,
             context=context,
         )
-        verdict = await self._gate.admit(
-            claim, mode, replicas=now.settings.integer("limits.replicas"), now_ms=now_ms
-        )
+        try:
+            verdict = await self._gate.admit(
+                claim, mode, replicas=now.settings.integer("limits.replicas"), now_ms=now_ms
+            )
+        except BaseException:
+            # The client hung up meanwhile: whether anything was counted is unknown, so give it back.
+            unconfirmed = Reservation.unconfirmed(claim, now_ms)
+            self._settlements.settle(unconfirmed, NOTHING, occurred_at_ms=now_ms)
+            raise
         match verdict:
             case Passed():
                 ticket.keep(verdict, entries)

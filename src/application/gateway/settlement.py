@@ -294,6 +294,7 @@ class Settlement:
             error_class=error_class,
             error_code=error_code,
             limit_label=limit_label,
+            limit_usages=self._ticket.usages if self._ticket is not None else {},
             finish_reason=summary.finish_reason if summary is not None else "",
             tokens_input_uncached=usage.input_uncached,
             tokens_cache_read=usage.cache_read,

@@ -39,6 +39,8 @@ class RequestRecord(Struct, frozen=True, kw_only=True):
 
     Names are snapshots taken when the request ran; text fields are empty when unknown. Times are
     Unix milliseconds, durations milliseconds, money integer nano-dollars, sizes bytes.
+    `limit_usages` is what each limit stood at when the request was checked, by label; of several
+    with the same label the fullest.
     """
 
     event_id: str
@@ -78,6 +80,7 @@ class RequestRecord(Struct, frozen=True, kw_only=True):
     error_class: str = ""
     error_code: str = ""
     limit_label: str = ""
+    limit_usages: dict[str, int] = field(default_factory=dict[str, int])
     finish_reason: str = ""
 
     tokens_input_uncached: int = 0

@@ -8,11 +8,13 @@ import httpx
 import pytest
 from msgspec import structs
 
+from adapters.memory.limits import MemoryLimitStore
 from adapters.system.clock import SystemClock
 from domain.inference.dialect import Surface
 from domain.limits.amounts import NOTHING
 from domain.limits.budgets import BudgetUnit
 from domain.limits.periods import Period
+from domain.limits.reservations import Admitted, Claim, Rejected
 from domain.limits.rules import (
     BudgetCap,
     ConcurrencyCap,
@@ -125,6 +127,7 @@ async def test_the_request_over_a_limit_is_429_with_label_wait_and_record(
         record = await running.record(3)
         assert (record.outcome, record.status) == (Outcome.RATE_LIMITED, 429)
         assert record.limit_label == "user:requests/1m"
+        assert record.limit_usages == {"user:requests/1m": 2, "user:requests/1h": 2}
         assert record.weighted_tokens == 0
         # nothing was counted for the refused one, in no rule
         assert await running.used(wide) == 2
@@ -284,3 +287,36 @@ async def test_two_keys_of_one_user_share_his_limit_and_have_their_own(
         replies = [await running.ask() for _ in range(2)]
         assert [reply.status_code for reply in replies] == [200, 429]
         assert "user:requests/1m" in replies[1].json()["error"]["message"]
+
+
+class AnswerLost(MemoryLimitStore):
+    """Counts, and then keeps its answer back."""
+
+    def __init__(self) -> None:
+        super().__init__(SystemClock())
+        self.counted = asyncio.Event()
+        self.lose = False
+
+    async def admit(self, claim: Claim) -> Admitted | Rejected:
+        verdict = await super().admit(claim)
+        if self.lose:
+            self.counted.set()
+            await asyncio.Event().wait()
+        return verdict
+
+
+async def test_a_client_that_leaves_while_limits_are_checked_costs_nothing(
+    harness: GatewayHarness, key: str
+) -> None:
+    rule = requests_rule(10)
+    harness.limit_store = store = AnswerLost()
+    async with session(harness, key, rule) as running:
+        store.lose = True
+        waiting = asyncio.ensure_future(running.ask())
+        async with asyncio.timeout(10):
+            await store.counted.wait()
+        store.lose = False
+        waiting.cancel()
+        record = await running.record()
+        assert record.outcome is Outcome.CLIENT_CANCELLED
+        assert await running.used(rule) == 0
