@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from entrypoints.parent_death import CHILD_PROCESS
-from entrypoints.process_plan import ProcessPlan
+from entrypoints.process_plan import TURN_RED, ProcessPlan
 from entrypoints.restarts import RestartBudget
 
 
@@ -82,6 +82,10 @@ class ChildProcess:
         delay = self._budget.delay_after_death(now)
         self.restart_at = None if delay is None else now + delay
         return delay is not None
+
+    def turn_red(self) -> None:
+        """Ask it to show that it wants no new traffic; only once it is ready."""
+        self._send(TURN_RED)
 
     def terminate(self) -> None:
         """Ask it to drain and end."""

@@ -56,7 +56,19 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("LOG_FORMAT", "text", "text or json."),
     Variable("THINKWATCH_WORKERS", "1", "Gateway processes; 0 runs all roles in one process."),
     Variable(
-        "THINKWATCH_SHUTDOWN_GRACE_SECONDS", "30", "How long open streams may go on after SIGTERM."
+        "THINKWATCH_MAX_CONNECTIONS",
+        "0",
+        "Most client connections per gateway process; 0: what its limit of open files allows.",
+    ),
+    Variable(
+        "THINKWATCH_SHUTDOWN_DELAY_SECONDS",
+        "0",
+        "How long ports stay open, with /health/ready red, after SIGTERM.",
+    ),
+    Variable(
+        "THINKWATCH_SHUTDOWN_GRACE_SECONDS",
+        "30",
+        "How long open streams may go on after the ports closed.",
     ),
 )
 
@@ -93,6 +105,8 @@ class BootConfig(Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     log_format: str = "text"
     workers: int = 1
+    max_connections: int = 0
+    shutdown_delay_seconds: int = 0
     shutdown_grace_seconds: int = 30
 
     def key_ring(self) -> tuple[bytes, ...]:
@@ -171,6 +185,10 @@ def load_config(
         log_level=sources.value("LOG_LEVEL", values.choice("debug", "info", "warning", "error")),
         log_format=sources.value("LOG_FORMAT", values.choice("text", "json")),
         workers=sources.value("THINKWATCH_WORKERS", values.integer(0, 256)),
+        max_connections=sources.value("THINKWATCH_MAX_CONNECTIONS", values.integer(0, 1_000_000)),
+        shutdown_delay_seconds=sources.value(
+            "THINKWATCH_SHUTDOWN_DELAY_SECONDS", values.integer(0, 600)
+        ),
         shutdown_grace_seconds=sources.value(
             "THINKWATCH_SHUTDOWN_GRACE_SECONDS", values.integer(0, 3600)
         ),

@@ -8,7 +8,11 @@ from collections.abc import Generator
 import uvicorn
 from litestar.types import ASGIApp
 
+from entrypoints.http_protocol import HEAD_TIMEOUT_S, DescribeRefusal, protocol_factory
 from entrypoints.listeners import BACKLOG
+
+_LAST_WORDS_S = 2.0
+"""Longest time cancelled requests get to say so and to be settled."""
 
 
 class PortServer(uvicorn.Server):
@@ -19,14 +23,35 @@ class PortServer(uvicorn.Server):
         """Capture nothing."""
         yield
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End as uvicorn does, then wait until the requests it cancelled have really ended."""
+        await super().shutdown(sockets)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _LAST_WORDS_S
+        state = self.server_state
+        # uvicorn has no event for it.
+        while (state.tasks or state.connections) and loop.time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
-def port_server(app: ASGIApp, *, grace_seconds: int) -> PortServer:
-    """Return a server for `app` whose open requests may go on for `grace_seconds` at the end."""
+
+def port_server(
+    app: ASGIApp,
+    *,
+    grace_seconds: int,
+    refusals: DescribeRefusal,
+    max_connections: int,
+    head_timeout_s: float = HEAD_TIMEOUT_S,
+) -> PortServer:
+    """Return a server for `app` whose open requests may go on for `grace_seconds` at the end.
+
+    `refusals` words what is refused below the app: malformed requests, endless heads, and
+    connections over `max_connections`.
+    """
     return PortServer(
         uvicorn.Config(
             app,
             loop="none",
-            http="httptools",
+            http=protocol_factory(refusals, max_connections, head_timeout_s=head_timeout_s),
             ws="none",
             lifespan="on",
             log_config=None,

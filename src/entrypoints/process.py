@@ -12,13 +12,17 @@ import uvloop
 from adapters.telemetry.logging import configure_logging
 from domain.errors import DomainError, ServiceUnavailable
 from entrypoints.console.app import create_console_app
+from entrypoints.console.refusals import console_refusals
 from entrypoints.container import Container, open_container
 from entrypoints.failures import EXIT_CONFIGURATION, EXIT_UNAVAILABLE, StartFailed
 from entrypoints.gateway.app import create_gateway_app
+from entrypoints.gateway.refusals import gateway_refusals
+from entrypoints.http_protocol import connections_within, raise_descriptor_limit
 from entrypoints.port_server import PortServer, inherited_socket, port_server, started
-from entrypoints.process_plan import ProcessPlan
+from entrypoints.process_plan import TURN_RED, ProcessPlan
 
 _CONSOLE_GRACE_SECONDS = 5
+_CONSOLE_CONNECTIONS = 512
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +58,7 @@ async def _serve(plan: ProcessPlan) -> None:
 async def _serve_ports(plan: ProcessPlan, container: Container, stop: asyncio.Event) -> None:
     servers: list[PortServer] = []
     grace = plan.config.shutdown_grace_seconds
+    most = plan.config.max_connections or connections_within(raise_descriptor_limit())
     async with asyncio.TaskGroup() as tasks:
         running: list[asyncio.Task[None]] = []
 
@@ -62,13 +67,24 @@ async def _serve_ports(plan: ProcessPlan, container: Container, stop: asyncio.Ev
             running.append(tasks.create_task(server.serve([inherited_socket(descriptor)])))
 
         if container.gateway is not None and plan.gateway_socket is not None:
-            app = create_gateway_app(container.gateway)
-            serve(port_server(app, grace_seconds=grace), plan.gateway_socket)
+            gateway = container.gateway
+            server = port_server(
+                create_gateway_app(gateway),
+                grace_seconds=grace,
+                refusals=gateway_refusals(gateway.openai_chat, gateway.ids),
+                max_connections=most,
+            )
+            serve(server, plan.gateway_socket)
         if container.console is not None and plan.console_socket is not None:
-            app = create_console_app(container.console)
-            seconds = min(grace, _CONSOLE_GRACE_SECONDS)
-            serve(port_server(app, grace_seconds=seconds), plan.console_socket)
+            server = port_server(
+                create_console_app(container.console),
+                grace_seconds=min(grace, _CONSOLE_GRACE_SECONDS),
+                refusals=console_refusals(container.console.ids),
+                max_connections=min(most, _CONSOLE_CONNECTIONS),
+            )
+            serve(server, plan.console_socket)
         await started(servers, running)
+        asyncio.get_running_loop().add_signal_handler(TURN_RED, container.begin_drain)
         # What exists now lives as long as the process: keep the collector from walking it again
         # and again, which shows as pauses in the latency of requests.
         gc.collect()

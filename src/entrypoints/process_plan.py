@@ -1,11 +1,16 @@
 """What the parent tells a process of a running server: over its standard input, never in argv."""
 
+import signal
+
 import msgspec
 from msgspec import Struct
 
 from domain.secret import Secret
 from entrypoints.config import BootConfig, from_wire_hook, to_wire
 from entrypoints.roles import Role, StoreUrls
+
+TURN_RED = signal.SIGUSR1
+"""Asks a process that serves to turn its readiness red and to serve on."""
 
 
 class ProcessPlan(Struct, frozen=True, kw_only=True):

@@ -251,8 +251,9 @@ class Server:
         )
 
     def _drain(self) -> None:
-        """Close the ports, let the gateways finish, then console and jobs."""
-        # First of all: a port the parent kept open would go on queueing connections for nobody.
+        """Show red, close the ports, let the gateways finish, then console and jobs."""
+        self._lame_duck()
+        # Before they stop: a port the parent kept open would go on queueing connections for nobody.
         while self._listeners:
             self._listeners.pop().close()
         patience = self._config.shutdown_grace_seconds + _SHUTDOWN_MARGIN_SECONDS
@@ -265,6 +266,19 @@ class Server:
             for child in group:
                 child.wait(max(0.0, deadline - time.monotonic()))
         self._children.clear()
+
+    def _lame_duck(self) -> None:
+        """Keep serving with readiness red, until balancers have noticed."""
+        serving = [child for child in self._children if child.is_ready()]
+        delay = self._config.shutdown_delay_seconds
+        if not self._signals.stopping or not serving or delay == 0:
+            return
+        for child in serving:
+            child.turn_red()
+        log.info("shutdown_delay", seconds=delay)
+        deadline = time.monotonic() + delay
+        while (left := deadline - time.monotonic()) > 0:
+            self._signals.wait(left)
 
     def _kill_children(self) -> None:
         for child in self._children:

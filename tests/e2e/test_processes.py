@@ -247,6 +247,22 @@ def test_sigterm_lets_an_open_stream_end_and_takes_no_new_connection(home: Path)
         assert program.process.wait(30) == 0
 
 
+def test_a_port_serves_on_with_readiness_red_for_the_delay_of_the_shutdown(home: Path) -> None:
+    delay = {"THINKWATCH_SHUTDOWN_DELAY_SECONDS": "3"}
+    with running("quickstart", "--json", *ANY_PORTS, directory=home, environ=delay) as program:
+        begun = started(program)
+        assert begun.api_key is not None
+        program.process.send_signal(signal.SIGTERM)
+        program.wait_for_log("shutdown_delay")
+        for url in (begun.gateway_url, begun.console_url):
+            while httpx.get(f"{url}/health/ready", timeout=30).json()["status"] != "draining":
+                assert "process_draining" not in program.errors()
+        assert httpx.get(f"{begun.gateway_url}/health/ready").status_code == 503
+        assert complete(begun.gateway_url, begun.api_key).status_code == 200
+        assert "process_draining" not in program.errors()
+        assert program.process.wait(30) == 0
+
+
 def test_a_second_signal_ends_at_once(home: Path) -> None:
     with running("quickstart", "--json", *ANY_PORTS, directory=home) as program:
         begun = started(program)

@@ -19,7 +19,7 @@ from domain.errors import (
 from entrypoints.asgi import REQUEST_ID, AnyRequest
 
 MEDIA_TYPE = "application/problem+json"
-_TITLES = {
+TITLES = {
     400: "Bad request",
     401: "Authentication required",
     403: "Not allowed",
@@ -28,6 +28,7 @@ _TITLES = {
     409: "Conflict",
     412: "Precondition failed",
     413: "Request too large",
+    431: "Request header fields too large",
     500: "Internal error",
     503: "Service unavailable",
 }
@@ -86,7 +87,7 @@ def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]
     return Response(
         Problem(
             type=f"urn:thinkwatch:problem:{code}",
-            title=_TITLES.get(status, "Error"),
+            title=TITLES.get(status, "Error"),
             status=status,
             detail=detail,
             request_id=request_id,
