@@ -263,12 +263,12 @@ class _Process:
     async def ping_redis(self) -> None:
         await ping_redis(self.redis)
 
-    def transport_of(self, spec: ProviderSpec) -> UpstreamTransport:
+    def transport_of(self, spec: ProviderSpec, proxy: str | None) -> UpstreamTransport:
         """Build the connections of one provider, as its options say (architecture.md section 5)."""
         options = spec.options
-        proxy, ca_pem = options.get("proxy"), options.get("ca_pem")
+        ca_pem = options.get("ca_pem")
         transport_options = TransportOptions(
-            proxy=proxy if isinstance(proxy, str) else None,
+            proxy=proxy,
             ca_pem=ca_pem if isinstance(ca_pem, str) else None,
             address_policy=self.address_policy,
         )

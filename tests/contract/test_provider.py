@@ -39,15 +39,17 @@ from tests.support.scripted_upstream import ReceivedRequest, ScriptedUpstream
 OPTIONS = TransportOptions(address_policy=AddressPolicy.allowing(["127.0.0.0/8"]))
 
 
-def http11(_: ProviderSpec) -> UpstreamTransport:
+def http11(_: ProviderSpec, proxy: str | None) -> UpstreamTransport:
     return Http11Transport(OPTIONS)
 
 
-def httpx(_: ProviderSpec) -> UpstreamTransport:
+def httpx(_: ProviderSpec, proxy: str | None) -> UpstreamTransport:
     return HttpxTransport(OPTIONS)
 
 
-def factory(transport: Callable[[ProviderSpec], UpstreamTransport] = http11) -> ProviderFactory:
+def factory(
+    transport: Callable[[ProviderSpec, str | None], UpstreamTransport] = http11,
+) -> ProviderFactory:
     return ProvidersByKind(cipher(), transport, StoppedClock())
 
 
@@ -66,7 +68,7 @@ def respond(request: ReceivedRequest) -> Answer:
 
 @contextlib.asynccontextmanager
 async def scripted(
-    kind: ProviderKind, transport: Callable[[ProviderSpec], UpstreamTransport]
+    kind: ProviderKind, transport: Callable[[ProviderSpec, str | None], UpstreamTransport]
 ) -> AsyncGenerator[Provider]:
     async with ScriptedUpstream() as upstream:
         upstream.always(respond)
@@ -206,7 +208,7 @@ def test_an_unknown_option_is_refused_by_name(kind: ProviderKind) -> None:
 
 
 def test_transport_options_that_cannot_work_are_refused() -> None:
-    def broken(_: ProviderSpec) -> UpstreamTransport:
+    def broken(_: ProviderSpec, proxy: str | None) -> UpstreamTransport:
         return Http11Transport(TransportOptions(ca_pem="not a certificate"))
 
     spec = provider_spec(base_url="http://localhost:1/v1")

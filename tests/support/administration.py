@@ -48,8 +48,8 @@ def administration(stored: Configuration, *keys: bytes) -> Administration:
     cipher = AesGcmCipher(keys or (b"k" * 32,), randomness)
     passwords = Argon2Passwords(time_cost=1, memory_kib=64, lanes=1)
 
-    def transport(spec: ProviderSpec) -> Http11Transport:
-        del spec
+    def transport(spec: ProviderSpec, proxy: str | None) -> Http11Transport:
+        del spec, proxy
         return Http11Transport(TransportOptions())
 
     providers = ProvidersByKind(cipher, transport, clock)

@@ -242,7 +242,8 @@ class GatewayHarness:
             address_policy=AddressPolicy((ip_network("127.0.0.0/8"), ip_network("::1/128")))
         )
         pool = ProviderPool(
-            ProvidersByKind(self.cipher, lambda _: Http11Transport(options), clock), tasks
+            ProvidersByKind(self.cipher, lambda _spec, _proxy: Http11Transport(options), clock),
+            tasks,
         )
         catalog = Catalog(models=self.models, providers=self.providers)
         runtime = CurrentSnapshot()

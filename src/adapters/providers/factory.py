@@ -19,14 +19,14 @@ class ProvidersByKind(ProviderFactory):
     def __init__(
         self,
         cipher: SecretCipher,
-        transport_for: Callable[[ProviderSpec], UpstreamTransport],
+        transport_for: Callable[[ProviderSpec, str | None], UpstreamTransport],
         clock: Clock,
         *,
         user_agent: str = "ThinkWatch",
     ) -> None:
         """`transport_for` makes a new transport, owned by the provider it is made for.
 
-        It raises ValueError when the transport's own options are unusable.
+        It is given the provider and the URL of its HTTP proxy, which may hold a password. It raises ValueError when the transport's own options are unusable.
         """
         self._transport_for = transport_for
         self._cipher = cipher
@@ -43,7 +43,7 @@ class ProvidersByKind(ProviderFactory):
             return DemoProvider(configure_demo(spec), clock=self._clock)
         config = configure(spec, self._cipher)
         try:
-            transport = self._transport_for(spec)
+            transport = self._transport_for(spec, config.proxy)
         except ValueError as error:
             raise InvalidRequest(
                 f"The connection options cannot be used: {error}.", param="options"

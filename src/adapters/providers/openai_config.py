@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -43,7 +43,12 @@ _OWN_HEADERS = frozenset(
         "x-request-id",
     }
 )
-_CREDENTIAL_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
+# Options are stored and exported in clear; a header wrongly taken for secret loses nothing by being
+# sealed with the credentials.
+_CREDENTIAL_HEADER = re.compile(
+    r"authorization|proxy-authorization|cookie|.*(?:token|secret|password|credential|api-?key).*|"
+    r"(?:.*[-_])?key"
+)
 
 
 class Credentials(Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,10 +57,12 @@ class Credentials(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         api_key: sent as `authorization: Bearer …`.
         headers: secret headers, for servers that want the credential elsewhere.
+        proxy: URL of an HTTP proxy with its user and password; without them `options.proxy` does.
     """
 
     api_key: str | None = None
     headers: dict[str, str] = {}
+    proxy: str | None = None
 
     def __repr__(self) -> str:
         """Never the values."""
@@ -70,12 +77,14 @@ class OpenAIConfig(Struct, frozen=True, kw_only=True):
         headers: headers of every request, credentials included.
         stream_usage: whether to ask for usage in streams on our own account.
         private: texts that must never appear in a message to a client.
+        proxy: URL of the HTTP proxy, its credentials included; None for a direct connection.
     """
 
     chat_url: str
     headers: tuple[tuple[bytes, bytes], ...]
     stream_usage: bool
     private: tuple[str, ...]
+    proxy: str | None = None
 
     def __repr__(self) -> str:
         """Without headers: they hold the credential."""
@@ -93,8 +102,9 @@ def configure(spec: ProviderSpec, cipher: SecretCipher) -> OpenAIConfig:
     credentials = _credentials(spec, cipher)
     if spec.kind is ProviderKind.OPENAI and not (credentials.api_key or credentials.headers):
         raise InvalidRequest("A provider of kind 'openai' needs an API key.", param="credentials")
+    proxy = _proxy(spec.options, credentials)
     headers = {
-        **_headers(spec.options.get("headers", {}), "options.headers", refuse=_CREDENTIAL_HEADERS),
+        **_public_headers(spec.options.get("headers", {})),
         **_account_headers(spec.options),
         **_credential_headers(credentials),
     }
@@ -103,12 +113,14 @@ def configure(spec: ProviderSpec, cipher: SecretCipher) -> OpenAIConfig:
         credentials.api_key or "",
         *credentials.headers.values(),
         *_account_headers(spec.options).values(),
+        *_proxy_secrets(proxy),
     )
     return OpenAIConfig(
         chat_url=f"{base_url}/chat/completions",
         headers=tuple((name.encode(), value.encode()) for name, value in headers.items()),
         stream_usage=_flag(spec.options, "stream_usage", default=True),
         private=private,
+        proxy=proxy,
     )
 
 
@@ -128,10 +140,57 @@ def _check_options(options: Mapping[str, object]) -> None:
             f"The option 'transport' must be one of {', '.join(_TRANSPORTS)}.",
             param="options.transport",
         )
-    if "proxy" in options and options.get("transport") == "http11":
+    proxy = options.get("proxy")
+    if isinstance(proxy, str):
+        if "@" in proxy:
+            raise InvalidRequest(
+                "The option 'proxy' is stored and exported in clear and must not hold a user or "
+                "password; give the whole URL as credentials.proxy.",
+                param="options.proxy",
+            )
+        _check_proxy(proxy, options, "options.proxy")
+
+
+def _proxy(options: Mapping[str, object], credentials: Credentials) -> str | None:
+    sealed, plain = credentials.proxy, options.get("proxy")
+    if sealed is None:
+        return plain if isinstance(plain, str) else None
+    if plain is not None:
         raise InvalidRequest(
-            "The transport 'http11' cannot use a proxy; choose 'httpx'.", param="options.proxy"
+            "The proxy is given twice: in the credentials and in the options.",
+            param="credentials.proxy",
         )
+    _check_proxy(sealed, options, "credentials.proxy")
+    return sealed
+
+
+def _check_proxy(proxy: str, options: Mapping[str, object], param: str) -> None:
+    """Check what must not be left to the transport, whose words might quote a password."""
+    if options.get("transport") == "http11":
+        raise InvalidRequest(
+            "The transport 'http11' cannot use a proxy; choose 'httpx'.", param=param
+        )
+    try:
+        parts = urlsplit(proxy)
+        parts.port  # noqa: B018 - the property checks the number
+    except ValueError:
+        parts = None
+    if (
+        parts is None
+        or parts.scheme != "http"
+        or not parts.hostname
+        or not _URL_CHARACTERS.fullmatch(proxy)
+    ):
+        raise InvalidRequest("The proxy must be a URL like http://proxy.example:3128.", param=param)
+
+
+def _proxy_secrets(proxy: str | None) -> tuple[str, ...]:
+    if proxy is None:
+        return ()
+    parts = urlsplit(proxy)
+    given = (parts.hostname, parts.username, parts.password)
+    texts = {text for each in given if each for text in (each, unquote(each))}
+    return tuple(sorted(texts | {proxy}))
 
 
 def _base_url(spec: ProviderSpec) -> str:
@@ -172,7 +231,8 @@ def _credentials(spec: ProviderSpec, cipher: SecretCipher) -> Credentials:
     except msgspec.DecodeError:
         # The decoder's own text could quote the secret.
         raise InvalidRequest(
-            "The credentials must be an object with 'api_key' (text) and, optionally, 'headers'.",
+            "The credentials must be an object with 'api_key' (text) and, optionally, 'headers' "
+            "and 'proxy'.",
             param="credentials",
         ) from None
     if credentials.api_key is not None:
@@ -181,7 +241,7 @@ def _credentials(spec: ProviderSpec, cipher: SecretCipher) -> Credentials:
 
 
 def _credential_headers(credentials: Credentials) -> dict[str, str]:
-    headers = _headers(credentials.headers, "credentials.headers", refuse=frozenset())
+    headers = _headers(credentials.headers, "credentials.headers")
     if credentials.api_key is not None:
         if "authorization" in headers:
             raise InvalidRequest(
@@ -208,7 +268,19 @@ def _account_headers(options: Mapping[str, object]) -> dict[str, str]:
     return headers
 
 
-def _headers(value: object, param: str, *, refuse: frozenset[str]) -> dict[str, str]:
+def _public_headers(value: object) -> dict[str, str]:
+    headers = _headers(value, "options.headers")
+    for name in headers:
+        if _CREDENTIAL_HEADER.fullmatch(name):
+            raise InvalidRequest(
+                f"The header '{name}' looks like a credential, and options are stored and exported "
+                "in clear; give it in credentials.headers.",
+                param=f"options.headers.{name}",
+            )
+    return headers
+
+
+def _headers(value: object, param: str) -> dict[str, str]:
     try:
         given = msgspec.convert(value, dict[str, str])
     except msgspec.ValidationError:
@@ -220,7 +292,7 @@ def _headers(value: object, param: str, *, refuse: frozenset[str]) -> dict[str, 
         name = written.lower()
         if not _HEADER_NAME.fullmatch(name):
             raise InvalidRequest("A header name has characters that are not allowed.", param=param)
-        if name in _OWN_HEADERS or name in refuse:
+        if name in _OWN_HEADERS:
             raise InvalidRequest(
                 f"The header '{name}' cannot be set here.", param=f"{param}.{name}"
             )

@@ -64,7 +64,7 @@ async def upstream() -> AsyncIterator[ScriptedUpstream]:
 def build(upstream: ScriptedUpstream, **spec: Any) -> Provider:
     given: dict[str, Any] = {"base_url": upstream.base_url} | spec
     factory = ProvidersByKind(
-        cipher(), lambda _: Http11Transport(OPTIONS), StoppedClock(1_445_412_440_000)
+        cipher(), lambda _spec, _proxy: Http11Transport(OPTIONS), StoppedClock(1_445_412_440_000)
     )
     return factory.build(provider_spec(given.pop("kind", ProviderKind.OPENAI_COMPATIBLE), **given))
 
@@ -341,7 +341,7 @@ async def test_a_refused_answer_gives_its_connection_up(
     transport = Http11Transport(
         TransportOptions(address_policy=AddressPolicy.allowing(["127.0.0.0/8"]), max_connections=1)
     )
-    factory = ProvidersByKind(cipher(), lambda _: transport, StoppedClock())
+    factory = ProvidersByKind(cipher(), lambda _spec, _proxy: transport, StoppedClock())
     provider = factory.build(provider_spec(base_url=upstream.base_url))
     html = (("content-type", "text/html"),)
     endless = stream([b"x" * 70_000, Stall()], status=status, headers=html, terminated=False)

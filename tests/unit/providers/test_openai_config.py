@@ -2,10 +2,14 @@ from typing import Any
 
 import pytest
 
+from adapters.providers.factory import ProvidersByKind
 from adapters.providers.openai_config import Credentials, configure
+from adapters.upstream.http11 import Http11Transport
+from adapters.upstream.options import TransportOptions
+from application.ports.upstream import UpstreamTransport
 from domain.errors import InvalidRequest
-from domain.routing.catalog import ProviderKind
-from tests.support.provider_calls import cipher, provider_spec
+from domain.routing.catalog import ProviderKind, ProviderSpec
+from tests.support.provider_calls import StoppedClock, cipher, provider_spec
 
 LOCAL = "http://localhost:8000/v1"
 
@@ -144,12 +148,108 @@ def test_credentials_of_another_provider_do_not_open() -> None:
         ({"transport": "http3"}, "options.transport"),
         ({"proxy": 1}, "options.proxy"),
         ({"proxy": "http://proxy:3128", "transport": "http11"}, "options.proxy"),
+        ({"proxy": "proxy:3128"}, "options.proxy"),
+        ({"proxy": "http://proxy:99999"}, "options.proxy"),
         ({"ca_pem": None}, "options.ca_pem"),
         ({"nonsense": 1}, "options.nonsense"),
     ],
 )
 def test_options_that_cannot_work_are_refused_by_name(options: Any, param: str) -> None:
     assert refused(options=options) == param
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authorization",
+        "Proxy-Authorization",
+        "Cookie",
+        "X-Api-Key",
+        "api-key",
+        "x-goog-api-key",
+        "Ocp-Apim-Subscription-Key",
+        "X-Auth-Token",
+        "my_secret",
+        "key",
+    ],
+)
+def test_a_header_that_looks_like_a_credential_belongs_in_the_credentials(name: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        headers_of(options={"headers": {"X-Title": "a", name: "hidden"}})
+    assert caught.value.param == f"options.headers.{name.lower()}"
+    assert "credentials.headers" in caught.value.message
+    assert "hidden" not in caught.value.message
+
+
+def test_a_header_that_merely_contains_such_a_word_is_public() -> None:
+    assert headers_of(options={"headers": {"X-Monkey": "1", "keyboard": "2"}}) == {
+        b"x-monkey": b"1",
+        b"keyboard": b"2",
+    }
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://corp:Pr0xyPass@proxy:3128", "http://corp@proxy", "corp:Pr0xyPass@proxy"]
+)
+def test_a_proxy_with_a_password_belongs_in_the_credentials(proxy: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        headers_of(options={"proxy": proxy})
+    assert caught.value.param == "options.proxy"
+    assert "credentials.proxy" in caught.value.message
+    assert "Pr0xyPass" not in caught.value.message
+
+
+def test_the_proxy_comes_from_the_options_or_sealed_with_its_password() -> None:
+    def proxy_of(**spec: Any) -> str | None:
+        return configure(provider_spec(base_url=LOCAL, **spec), cipher()).proxy
+
+    secret = "http://corp:Pr0xy%40Pass@proxy:3128"
+    assert proxy_of() is None
+    assert proxy_of(options={"proxy": "http://proxy:3128"}) == "http://proxy:3128"
+    assert proxy_of(credentials={"proxy": secret}) == secret
+
+
+def test_what_a_proxy_is_asked_with_stays_private() -> None:
+    secret = {"proxy": "http://corp:Pr0xy%40Pass@proxy.example:3128"}
+    config = configure(provider_spec(base_url=LOCAL, credentials=secret), cipher())
+    assert {"Pr0xy%40Pass", "Pr0xy@Pass", "proxy.example"} <= set(config.private)
+    assert "Pass" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "options"),
+    [
+        ("", {}),
+        ("socks5://corp:Pr0xyPass@proxy", {}),
+        ("http://corp:Pr0xyPass@proxy:port", {}),
+        ("http://corp:Pr0xyPass@pro xy", {}),
+        ("http://corp:Pr0xyPass@proxy", {"transport": "http11"}),
+        ("http://corp:Pr0xyPass@proxy", {"proxy": "http://proxy"}),
+    ],
+)
+def test_a_sealed_proxy_that_cannot_work_is_refused_without_quoting_it(
+    proxy: str, options: dict[str, object]
+) -> None:
+    spec = provider_spec(base_url=LOCAL, credentials={"proxy": proxy}, options=options)
+    with pytest.raises(InvalidRequest) as caught:
+        configure(spec, cipher())
+    assert caught.value.param == "credentials.proxy"
+    assert "Pr0xyPass" not in caught.value.message
+
+
+def test_the_transport_is_made_for_the_opened_proxy() -> None:
+    given: list[str | None] = []
+
+    def transport(_: ProviderSpec, proxy: str | None) -> UpstreamTransport:
+        given.append(proxy)
+        return Http11Transport(TransportOptions())
+
+    factory = ProvidersByKind(cipher(), transport, StoppedClock())
+    secret = "http://corp:Pr0xyPass@proxy:3128"
+    factory.build(provider_spec(base_url=LOCAL, credentials={"proxy": secret}))
+    factory.build(provider_spec(base_url=LOCAL, options={"proxy": "http://proxy"}))
+    factory.build(provider_spec(base_url=LOCAL))
+    assert given == [secret, "http://proxy", None]
 
 
 def test_nothing_secret_is_in_a_representation() -> None:

@@ -43,7 +43,9 @@ async def refresher(
     stored: Configuration, current: CurrentSnapshot
 ) -> AsyncIterator[SnapshotRefresher]:
     cipher = AesGcmCipher((b"k" * 32,), SystemRandomness())
-    factory = ProvidersByKind(cipher, lambda _: Http11Transport(TransportOptions()), ManualClock())
+    factory = ProvidersByKind(
+        cipher, lambda _spec, _proxy: Http11Transport(TransportOptions()), ManualClock()
+    )
     pool = ProviderPool(factory, TaskSupervisor())
     yield SnapshotRefresher(
         stored.source,
