@@ -13,7 +13,7 @@ from application.gateway.call import InferenceCall, Reply
 from application.gateway.handle_inference import HandleInference
 from application.ports.clock import Clock, IdGenerator
 from application.ports.dialect import DialectCodec
-from domain.errors import ClientDisconnected, DomainError
+from domain.errors import ClientDisconnected, DomainError, ServiceUnavailable
 from entrypoints.asgi import (
     REQUEST_ID,
     TRACE_ID,
@@ -31,6 +31,9 @@ BODY_TIMEOUT_S = 60.0
 """Longest time a client may take to send its request body."""
 LONGEST_STREAM_S = 2 * 3600.0 + 60.0
 """Longest time a streamed answer may take to send: over the largest `upstream.total_timeout_ms`."""
+GOODBYE_TIMEOUT_S = 1.0
+"""Longest time to tell a client that the gateway shuts down."""
+_GOODBYE = "The gateway is shutting down; send the request again."
 
 log = structlog.get_logger(__name__)
 
@@ -72,9 +75,16 @@ class InferenceEndpoint:
             async with watch:
                 reply = await self._handler.handle(call)
                 reply.headers += rate_limit_headers(call.rate_limits)
-                await _send_reply(alive, reply)
+                await _send_reply(alive, reply, call)
         except ClientDisconnected:
             pass  # nobody is left to answer
+        except asyncio.CancelledError:
+            # The grace of a drain is over (a client that left is ClientDisconnected). The record
+            # is written first: how long the rest takes depends on the client.
+            if reply is not None:
+                await reply.aclose()
+            if not alive.ended:
+                await self._say_goodbye(alive, call, reply)
         except Exception as error:
             if reply is not None:
                 raise  # the answer has begun: the outermost wrapper logs and cuts it
@@ -120,6 +130,18 @@ class InferenceEndpoint:
 
         return call
 
+    async def _say_goodbye(
+        self, alive: KeepAlive, call: InferenceCall, reply: Reply | None
+    ) -> None:
+        """End the answer that a shutdown cuts in words, so that it cannot look complete."""
+        if alive.started and not call.committed:
+            if reply is None or reply.chunks is None:
+                return  # its length is announced: it is cut when the connection closes
+            call.committed = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_TIMEOUT_S):
+                await self._refuse(alive, call, ServiceUnavailable(_GOODBYE))
+
     async def _refuse(self, send: Send, call: InferenceCall, error: Exception) -> None:
         public = describe_error(error, call.request_id)
         if call.committed:
@@ -139,20 +161,21 @@ class InferenceEndpoint:
 
 
 @contextlib.asynccontextmanager
-async def _patience_with_client() -> AsyncGenerator[None]:
+async def _patience_with_client(call: InferenceCall) -> AsyncGenerator[None]:
     """Bound a whole stream: a client that stops reading must not hold its buffers for ever."""
     try:
         async with asyncio.timeout(LONGEST_STREAM_S):
             yield
     except TimeoutError:
+        call.client_gone = True  # as good as gone, and recorded so
         raise ClientDisconnected from None
 
 
-async def _send_reply(send: Send, reply: Reply) -> None:
+async def _send_reply(send: Send, reply: Reply, call: InferenceCall) -> None:
     if reply.chunks is None:
         await respond(send, reply.status, reply.body, reply.headers)
         return
-    async with contextlib.aclosing(reply.chunks) as chunks, _patience_with_client():
+    async with contextlib.aclosing(reply.chunks) as chunks, _patience_with_client(call):
         await send(
             {"type": "http.response.start", "status": reply.status, "headers": reply.headers}
         )

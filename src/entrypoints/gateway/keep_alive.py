@@ -42,6 +42,16 @@ class KeepAlive:
             self._ended = True
         await self._send(message)
 
+    @property
+    def started(self) -> bool:
+        """Whether the response has begun."""
+        return self._started
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last message was passed on."""
+        return self._ended
+
     async def stop(self) -> None:
         """End the comments; waits for one that is being written."""
         self._ended = True
