@@ -263,6 +263,25 @@ def test_a_port_serves_on_with_readiness_red_for_the_delay_of_the_shutdown(home:
         assert program.process.wait(30) == 0
 
 
+def test_a_stream_over_the_grace_ends_with_an_error_event_and_a_clean_log(home: Path) -> None:
+    grace = {"THINKWATCH_SHUTDOWN_GRACE_SECONDS": "1"}
+    with running("quickstart", "--json", *ANY_PORTS, directory=home, environ=grace) as program:
+        begun = started(program)
+        slow_demo(home, chunk_latency_ms=1_500)
+        headers = {"authorization": f"Bearer {begun.api_key}"}
+        body = {"model": "demo", "messages": [{"role": "user", "content": "x " * 50}]}
+        url = f"{begun.gateway_url}/v1/chat/completions"
+        body = {**body, "stream": True}
+        with httpx.stream("POST", url, json=body, headers=headers, timeout=30) as stream:
+            lines = stream.iter_lines()
+            assert next(lines).startswith("data: ")
+            program.process.send_signal(signal.SIGTERM)
+            last = [line for line in lines if line][-1]
+        assert "shutting down" in last
+        assert program.process.wait(30) == 0
+        assert "Traceback" not in program.errors()
+
+
 def test_a_second_signal_ends_at_once(home: Path) -> None:
     with running("quickstart", "--json", *ANY_PORTS, directory=home) as program:
         begun = started(program)
