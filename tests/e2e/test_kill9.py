@@ -63,4 +63,7 @@ async def test_every_admitted_request_has_exactly_one_record_after_kill_9() -> N
         outcomes = {row["request_id"]: row["outcome"] for row in rows}
         assert {outcomes[request_id] for request_id in completed} == {"ok"}
         assert {outcomes[request_id] for request_id in cut} == {"abandoned"}
+        routes = {(row["provider"], row["route_id"]) for row in rows}  # the cut ones name it too
+        assert len(routes) == 1
+        assert all(routes.pop())
         assert installation.program.stop() == 0
