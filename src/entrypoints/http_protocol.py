@@ -141,7 +141,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Count a header; trailers are not headers (RFC 9110 section 6.5.1) and are dropped."""
         self._unreported = 0
         self._head_count += 1
-        self._count(len(name) + len(value))
+        # As `_count` does, without the call: this runs for every header of every request.
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > MAX_HEAD_BYTES or self._head_count > MAX_HEADERS:
+            self._refusal = HEAD_TOO_LARGE
+            raise _HeadTooLargeError
         if not self._head_done:
             super().on_header(name, value)
 
@@ -168,7 +172,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
-        if self._head_bytes > MAX_HEAD_BYTES or self._head_count > MAX_HEADERS:
+        if self._head_bytes > MAX_HEAD_BYTES:
             self._refusal = HEAD_TOO_LARGE
             raise _HeadTooLargeError
 
