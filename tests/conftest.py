@@ -18,6 +18,18 @@ from tests.support.stores import (
     running_valkey,
 )
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the largest tests run at full size: `make test PYTEST=--thorough`."""
+    parser.addoption("--thorough", action="store_true", help="Run the largest tests at full size.")
+
+
+@pytest.fixture
+def thorough(request: pytest.FixtureRequest) -> bool:
+    """Whether this run takes its time."""
+    return bool(request.config.getoption("--thorough"))
+
+
 SHARING_AN_INSTALLATION = "tests/e2e/installed/"
 
 

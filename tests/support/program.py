@@ -206,13 +206,16 @@ def descendants(pid: int) -> list[int]:
 def wait_until(true: Callable[[], _Answer], *, within_s: float = 20.0, what: str = "it") -> _Answer:
     """Ask again and again until the answer is true, and return it.
 
-    For facts of other processes that announce nothing, such as a row that arrives in a store.
+    For facts of other processes that announce nothing, such as a row that arrives in a store. The
+    pauses grow to a second: asking is often a process of its own.
     """
     deadline = time.monotonic() + within_s
+    pause_s = 0.05
     while not (answer := true()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} was not true within {within_s} s")
-        time.sleep(0.05)
+        time.sleep(pause_s)
+        pause_s = min(1.0, pause_s * 1.5)
     return answer
 
 
