@@ -101,13 +101,22 @@ class RedisLimitStore(LimitStore, LimitMaintenance):
             *(
                 self._settle(each, each.estimate, each.admitted_at_ms, sweeping=True)
                 for each, _ in found
-            )
+            ),
+            return_exceptions=True,
         )
-        return [
-            Abandoned(reservation=reservation, context=context, crossings=settled.crossings)
-            for (reservation, context), settled in zip(found, settlements, strict=True)
-            if settled.applied
-        ]
+        swept: list[Abandoned] = []
+        failures: list[BaseException] = []
+        for (reservation, context), settled in zip(found, settlements, strict=True):
+            if isinstance(settled, BaseException):
+                failures.append(settled)
+            elif settled.applied:
+                swept.append(
+                    Abandoned(reservation=reservation, context=context, crossings=settled.crossings)
+                )
+        # What was applied is told to nobody else, so one failure must not hide the others.
+        if failures and not swept:
+            raise failures[0]
+        return swept
 
     async def epoch(self) -> int:
         """See `LimitMaintenance`."""

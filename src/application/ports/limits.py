@@ -83,7 +83,8 @@ class LimitMaintenance(Protocol):
     async def sweep(self, count: int) -> Sequence[Abandoned]:
         """Settle up to `count` expired reservations at their estimates and return them.
 
-        Each is returned to one sweeper only, whichever process runs it.
+        Each is returned to one sweeper only, whichever process runs it. Should some fail, those
+        that were settled are returned all the same; it raises only when none was.
         """
         ...
 
