@@ -77,12 +77,12 @@ clean: ## Remove .venv and caches; data directories stay
 # A stamp is newer than the lock it was made from, or the installation is repeated. Everything works
 # offline as long as the stamps are there.
 .venv/.dev: requirements-dev.lock .venv/.runtime
-	@echo "==> installing the development tools"
+	@echo "==> installing the development tools" >&2
 	@$(PIP_INSTALL) $(LOCKED) -r requirements-dev.lock
 	@touch $@
 
 .venv/.runtime: requirements.lock pyproject.toml .venv/.created
-	@echo "==> installing ThinkWatch into .venv (a few minutes the first time)"
+	@echo "==> installing ThinkWatch into .venv (a few minutes the first time)" >&2
 	@$(PIP_INSTALL) $(LOCKED) -r requirements.lock
 	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
