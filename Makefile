@@ -42,11 +42,12 @@ test: lint types ## Lint, types, architecture, then every test (what CI runs)
 	@$(PY) -m pytest -n $(JOBS) -q $(PYTEST)
 
 .PHONY: lint
-lint: .venv/.dev ## Format, lint, and the import contracts
-	@echo "==> format, lint, import contracts"
+lint: .venv/.dev ## Format, lint, import contracts, declared dependencies
+	@echo "==> format, lint, import contracts, declared dependencies"
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/lint-imports --no-cache --no-logo
+	@.venv/bin/deptry src
 
 .PHONY: format
 format: .venv/.dev ## Rewrite the code as the linters want it
