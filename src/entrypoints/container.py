@@ -329,15 +329,9 @@ async def _open_gateway(process: _Process) -> Gateway:
     tasks.run_forever("adopt-journals", adopt.run)
     tasks.run_forever("flush-key-use", flush.run)
 
-    books = Books(
-        journal,
-        clock,
-        describe_error,
-        process.instance,
-        on_closed=process.metrics.request_ended if process.metrics is not None else None,
-    )
+    books = Books(journal, clock, describe_error, process.instance, process.telemetry)
 
-    gate = LimitGate(process.limit_store)
+    gate = LimitGate(process.limit_store, own_replicas=process.config.workers)
     tasks.run_forever("limit-store-probe", gate.probe)
     settlements = _open_settlements(process, gate)
     admission = Admission(gate, settlements, clock, process.ids, process.telemetry)

@@ -21,6 +21,7 @@ from adapters.providers.factory import ProvidersByKind
 from adapters.system.clock import SystemClock
 from adapters.system.identifiers import UuidGenerator
 from adapters.system.randomness import SystemRandomness
+from adapters.telemetry.none import NoTelemetry
 from adapters.upstream.http11 import Http11Transport
 from adapters.upstream.options import TransportOptions
 from adapters.wire.openai_chat import OpenAIChatCodec
@@ -129,12 +130,12 @@ class CountedEvents(LimitEvents):
     """Counts in plain attributes."""
 
     def __init__(self) -> None:
-        self.labels: list[str] = []
+        self.shadows: list[str] = []
         self.open = 0
         self.closed = 0
 
-    def rate_limited(self, label: str) -> None:
-        self.labels.append(label)
+    def shadow_exceeded(self, label: str) -> None:
+        self.shadows.append(label)
 
     def rules_failed_open(self) -> None:
         self.open += 1
@@ -258,7 +259,7 @@ class GatewayHarness:
         )
         journal = WatchedJournal()
         keys = Authenticator(self.directory, clock, lambda: 60)
-        books = Books(journal, clock, describe_error, "test")
+        books = Books(journal, clock, describe_error, "test", NoTelemetry())
         store = self.limit_store or await _ready_store(clock)
         gate, settlements, events = LimitGate(store), ImmediateSettlements(store), CountedEvents()
         tasks.run_forever("limit-store-probe", gate.probe)

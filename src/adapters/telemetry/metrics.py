@@ -86,6 +86,12 @@ class PrometheusTelemetry(Telemetry, MetricsPage):
         self._rate_limited = BoundCounter(
             "gateway_rate_limited", "Requests refused by a limit.", ("label",), registry
         )
+        self._shadow = BoundCounter(
+            "gateway_shadow_limit_exceeded",
+            "Requests a limit in shadow mode would have refused.",
+            ("label",),
+            registry,
+        )
         self._lost = BoundCounter(
             "audit_events_lost",
             "Records that could not be kept.",
@@ -139,6 +145,10 @@ class PrometheusTelemetry(Telemetry, MetricsPage):
     def rate_limited(self, label: str) -> None:
         """See `Telemetry`."""
         self._rate_limited.add(label)
+
+    def shadow_exceeded(self, label: str) -> None:
+        """See `Telemetry`."""
+        self._shadow.add(label)
 
     def rules_failed_open(self) -> None:
         """See `Telemetry`."""

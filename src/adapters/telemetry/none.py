@@ -13,6 +13,9 @@ class NoTelemetry(Telemetry):
     def rate_limited(self, label: str) -> None:
         """Do nothing."""
 
+    def shadow_exceeded(self, label: str) -> None:
+        """Do nothing."""
+
     def rules_failed_open(self) -> None:
         """Do nothing."""
 

@@ -5,7 +5,7 @@ back or charges it.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from application.gateway.abandonment import abandoned_context
 from application.gateway.call import InferenceCall, RateLimits
@@ -29,7 +29,6 @@ from domain.routing.catalog import Model, Route
 from domain.subjects import SubjectChain
 
 UNAVAILABLE_LABEL = "rate_limiter_unavailable"
-UNPRICED_LABEL = "unknown_price"
 RETRY_WHEN_UNAVAILABLE_MS = 1_000
 
 
@@ -52,8 +51,8 @@ class SettlementQueue(Protocol):
 class LimitEvents(Protocol):
     """What operators count about limits."""
 
-    def rate_limited(self, label: str) -> None:
-        """A request was refused by the limit of this label."""
+    def shadow_exceeded(self, label: str) -> None:
+        """A shadow limit of this label would have refused a request."""
         ...
 
     def rules_failed_open(self) -> None:
@@ -97,14 +96,14 @@ class Ticket:
             self.usages[entry.label] = max(reading.used, self.usages.get(entry.label, 0))
 
     def begin_attempt(self, attempt: "Ticket") -> None:
-        """Own what the running attempt has reserved with its provider."""
-        self._attempt = attempt
+        """Own what the running attempt has reserved with its provider.
 
-    def fail_attempt(self) -> None:
-        """Charge the provider of the running attempt for a request without tokens."""
+        The attempt before it has failed: its provider is charged for a request without tokens. The
+        last one is settled with the call, so that counters and record agree however it ends.
+        """
         if self._attempt is not None:
             self._attempt.settle(_FAILED_ATTEMPT)
-            self._attempt = None
+        self._attempt = attempt
 
     def settle(self, actual: Spend) -> None:
         """Charge `actual` for everything held. A second call does nothing."""
@@ -213,7 +212,7 @@ class Admission:
         if not entries:
             return
         mode = FailureMode(now.settings.text("security.rate_limit_fail_closed"))
-        self._check_price(model, entries, now, now_ms)
+        self._check_price(model, entries, now, call.started_at_ms)
         claim = Claim(
             reservation_id=self._ids.new_id(),
             entries=entries,
@@ -235,24 +234,38 @@ class Admission:
         match verdict:
             case Passed():
                 ticket.keep(verdict, entries)
+                self._report_shadows(entries, verdict.readings)
                 self._settlements.hold(verdict.reservation)
                 call.rate_limits = merged(call.rate_limits, tightest(entries, verdict.readings))
                 if verdict.failed_open:
                     self._note_failed_open(entries)
             case Rejected():
-                ticket.note_usages(entries, verdict.readings)
-                call.rate_limits = merged(call.rate_limits, tightest(entries, verdict.readings))
-                self._events.rate_limited(verdict.entry.label)
-                raise LimitExceeded(verdict.entry.label, retry_after_ms=verdict.retry_after_ms)
-            case Unavailable(reservation=reservation):
-                # The check may have been carried out all the same: give back what it took.
-                self._settlements.settle(reservation, NOTHING, occurred_at_ms=now_ms)
+                self._refuse(verdict, ticket, call, entries)
+            case Unavailable(reservation=reservation, verdict=local):
+                if reservation is not None:
+                    # The check may have been carried out all the same: give back what it took.
+                    self._settlements.settle(reservation, NOTHING, occurred_at_ms=now_ms)
+                if local is not None:
+                    self._refuse(local, ticket, call, entries)
                 self._events.failed_closed()
                 raise LimitExceeded(
                     UNAVAILABLE_LABEL,
                     retry_after_ms=RETRY_WHEN_UNAVAILABLE_MS,
                     message="Limits cannot be checked right now, so the request was refused.",
                 )
+
+    @staticmethod
+    def _refuse(
+        verdict: Rejected, ticket: Ticket, call: InferenceCall, entries: Sequence[Entry]
+    ) -> NoReturn:
+        ticket.note_usages(entries, verdict.readings)
+        call.rate_limits = merged(call.rate_limits, tightest(entries, verdict.readings))
+        raise LimitExceeded(verdict.entry.label, retry_after_ms=verdict.retry_after_ms)
+
+    def _report_shadows(self, entries: Sequence[Entry], readings: Sequence[Reading]) -> None:
+        for entry, reading in zip(entries, readings, strict=False):
+            if entry.shadow and reading.exceeded:
+                self._events.shadow_exceeded(entry.label)
 
     def _note_failed_open(self, entries: Sequence[Entry]) -> None:
         if any(not isinstance(entry, BudgetEntry) for entry in entries):
@@ -262,14 +275,14 @@ class Admission:
 
     @staticmethod
     def _check_price(
-        model: Model, entries: Sequence[Entry], now: RuntimeSnapshot, now_ms: int
+        model: Model, entries: Sequence[Entry], now: RuntimeSnapshot, at_ms: int
     ) -> None:
-        if now.settings.text("limits.unknown_price") != "block" or model.prices.at(now_ms):
+        if now.settings.text("limits.unknown_price") != "block" or model.prices.at(at_ms):
             return
         for entry in entries:
-            if isinstance(entry, BudgetEntry) and entry.unit is BudgetUnit.USD:
+            if isinstance(entry, BudgetEntry) and entry.unit is BudgetUnit.USD and not entry.shadow:
                 raise LimitExceeded(
-                    f"{entry.label}:{UNPRICED_LABEL}",
+                    entry.label,
                     retry_after_ms=None,
                     message=f"The model '{model.name}' has no price, and a USD budget applies.",
                 )

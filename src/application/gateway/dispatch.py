@@ -91,11 +91,10 @@ class Dispatcher:
                 settlement.dispatch_to(route, spec)
                 opened = await self._open(call, head, route, provider, now.settings, settlement)
             except (UpstreamFailure, LimitExceeded) as error:
-                ticket.fail_attempt()
                 settlement.note_attempt(self._attempt(route, spec, started, error))
                 if isinstance(error, UpstreamRejected):
                     raise
-                failure = error
+                failure = _more_telling(failure, error)
                 continue
             settlement.note_attempt(self._attempt(route, spec, started, None))
             return opened
@@ -174,6 +173,21 @@ class Dispatcher:
             duration_ms=round((self._clock.monotonic() - started) * 1000, 3),
             error_class="" if error is None else error_class_of(error),
         )
+
+
+def _more_telling(
+    known: UpstreamFailure | LimitExceeded | None, error: UpstreamFailure | LimitExceeded
+) -> UpstreamFailure | LimitExceeded:
+    """Return what the client is told: a provider's failure before a limit, the shortest wait."""
+    if isinstance(error, LimitExceeded):
+        if isinstance(known, LimitExceeded):
+            return min(known, error, key=_wait_ms)
+        return known or error
+    return error
+
+
+def _wait_ms(error: LimitExceeded) -> float:
+    return float("inf") if error.retry_after_ms is None else error.retry_after_ms
 
 
 def _status_of(error: DomainError | None) -> int:

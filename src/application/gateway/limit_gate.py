@@ -10,7 +10,7 @@ from application.ports.limits import LimitStore
 from domain.errors import LimitStoreUnavailable
 from domain.limits.amounts import Spend
 from domain.limits.book import LimitBook
-from domain.limits.entries import Entry
+from domain.limits.entries import share_of
 from domain.limits.outage import OutageBreaker
 from domain.limits.reservations import Admitted, Claim, Reading, Rejected, Reservation
 
@@ -45,18 +45,28 @@ class Passed(Struct, frozen=True, kw_only=True):
 
 
 class Unavailable(Struct, frozen=True, kw_only=True):
-    """The store is down and the mode is `closed`; `reservation` is to be settled with nothing."""
+    """The store is down and the request is refused.
 
-    reservation: Reservation
+    Attributes:
+        reservation: to be settled with nothing; None when the store was not even asked.
+        verdict: the local book's, in the mode `local`; None in the mode `closed`.
+    """
+
+    reservation: Reservation | None
+    verdict: Rejected | None = None
 
 
 class LimitGate:
     """Admission to the shared store, or to its stand-in while it is down."""
 
-    def __init__(self, store: LimitStore) -> None:
-        """Start with the store taken to be up and an empty local book."""
+    def __init__(self, store: LimitStore, *, own_replicas: int = 1) -> None:
+        """Start with the store taken to be up and an empty local book.
+
+        `own_replicas` is how many gateway processes this server runs.
+        """
         self._store = store
-        self._local = LimitBook()
+        self._own_replicas = max(1, own_replicas)
+        self._local = _fresh_book()
         self._local_admissions = 0
         self._breaker = OutageBreaker()
         self._wake = asyncio.Event()
@@ -74,10 +84,12 @@ class LimitGate:
         Args:
             claim: everything that binds the request.
             mode: the configured behaviour during an outage, read for each request.
-            replicas: over how many processes the limits are shared in the mode `local`.
+            replicas: over how many processes the limits are shared in the mode `local`; 0: over
+                this server's own.
             now_ms: time of the request, for what is settled after an outage.
         """
-        if not self._breaker.is_open:
+        asked = not self._breaker.is_open
+        if asked:
             try:
                 verdict = await self._store.admit(claim)
             except LimitStoreUnavailable as error:
@@ -87,22 +99,25 @@ class LimitGate:
                 if isinstance(verdict, Admitted):
                     return Passed(reservation=verdict.reservation, readings=verdict.readings)
                 return verdict
-        return self._admit_without_store(claim, mode, replicas, now_ms)
+        return self._admit_without_store(claim, mode, replicas, now_ms, asked=asked)
 
     def _admit_without_store(
-        self, claim: Claim, mode: FailureMode, replicas: int, now_ms: int
+        self, claim: Claim, mode: FailureMode, replicas: int, now_ms: int, *, asked: bool
     ) -> Passed | Rejected | Unavailable:
         unconfirmed = Reservation.unconfirmed(claim, now_ms)
+        # A claim that was sent may have been carried out although no answer came: a refusal has
+        # something to give back. One that never left has not.
+        to_give_back = unconfirmed if asked else None
         match mode:
             case FailureMode.CLOSED:
-                return Unavailable(reservation=unconfirmed)
+                return Unavailable(reservation=to_give_back)
             case FailureMode.LOCAL:
                 share = structs.replace(
-                    claim, entries=tuple(_share(entry, replicas) for entry in claim.entries)
+                    claim, entries=share_of(claim.entries, replicas or self._own_replicas)
                 )
                 verdict = self._admit_locally(share, now_ms)
                 if isinstance(verdict, Rejected):
-                    return verdict
+                    return Unavailable(reservation=to_give_back, verdict=verdict)
                 return Passed(
                     reservation=unconfirmed,
                     readings=verdict.readings,
@@ -139,12 +154,13 @@ class LimitGate:
                 continue
             if self._breaker.succeeded():
                 log.warning("limit_store_back")
+            self._local = _fresh_book()  # what it held is settled with the store itself
             self._wake.clear()
 
 
 _NOTHING_EXPECTED = Spend(requests=0)
 
 
-def _share(entry: Entry, replicas: int) -> Entry:
-    """Return `entry` with this process's share of its limit, at least one."""
-    return structs.replace(entry, limit=max(1, entry.limit // max(1, replicas)))
+def _fresh_book() -> LimitBook:
+    """Return an empty book whose budgets count as restored: it knows of no earlier use."""
+    return LimitBook(epoch=1)

@@ -15,6 +15,7 @@ from application.ports.clock import Clock
 from application.ports.dialect import PublicError
 from application.ports.provider import ReplySummary
 from application.ports.records import Journal
+from application.ports.telemetry import Telemetry
 from domain.accounting.estimate import likely_tokens
 from domain.accounting.pricing import weighted_tokens
 from domain.accounting.usage import TokenUsage, UsageSource
@@ -40,14 +41,14 @@ class Books:
         clock: Clock,
         describe_error: DescribeError,
         instance: str,
-        on_closed: Callable[[RequestRecord], None] | None = None,
+        telemetry: Telemetry,
     ) -> None:
-        """`instance` names this process in its records; `on_closed` sees every final one."""
+        """`instance` names this process in its records; `telemetry` counts every final one."""
         self.journal = journal
         self.clock = clock
         self.describe_error = describe_error
         self.instance = instance
-        self.on_closed = on_closed
+        self.telemetry = telemetry
 
     def open(self, call: InferenceCall) -> "Settlement":
         """Start the settlement of a call that has just arrived."""
@@ -115,7 +116,7 @@ class Settlement:
         Raises:
             ServiceUnavailable: the journal is full.
         """
-        self._books.journal.open(self._record(outcome=Outcome.ABANDONED, status=0))
+        self._books.journal.open(self._record_if_abandoned())
 
     def dispatch_to(self, route: Route, provider: ProviderSpec) -> None:
         """Note the route that is tried now, in the journal too: this process may die waiting."""
@@ -123,7 +124,8 @@ class Settlement:
             self._dispatched_at = self._books.clock.monotonic()
         self._route = route
         self._provider = provider
-        self._books.journal.open(self._record(outcome=Outcome.ABANDONED, status=0))
+        self._summary = None  # of an earlier attempt, whose reply nobody will see
+        self._books.journal.open(self._record_if_abandoned())
 
     def note_attempt(self, attempt: Attempt) -> None:
         """Add a finished attempt."""
@@ -203,8 +205,9 @@ class Settlement:
         if self._ticket is not None:
             self._ticket.settle(self._spend(record))
         self._books.journal.close(record)
-        if self._books.on_closed is not None:
-            self._books.on_closed(record)
+        self._books.telemetry.request_ended(record)
+        if record.outcome is Outcome.RATE_LIMITED:
+            self._books.telemetry.rate_limited(record.limit_label)
 
     def _spend(self, record: RequestRecord) -> Spend:
         """Return what the request counts against limits: exactly what its record says."""
@@ -216,15 +219,22 @@ class Settlement:
             nano_usd=min(record.cost_nano_usd, MAX_COUNT),
         )
 
+    def _record_if_abandoned(self) -> RequestRecord:
+        """Return the record should this process die now.
+
+        Its usage is what the sweeper then charges, so that record and counters agree.
+        """
+        if self._ticket is None:
+            return self._record(outcome=Outcome.ABANDONED, status=0)
+        expected = (self._ticket.expected, UsageSource.ESTIMATED)
+        return self._record(outcome=Outcome.ABANDONED, status=0, charged=expected)
+
     def _usage(self, outcome: Outcome) -> tuple[TokenUsage, UsageSource]:
         summary = self._summary
         if summary is not None and summary.usage is not None:
             return summary.usage, UsageSource.PROVIDER
         if self._call.head is None:
             return TokenUsage(), UsageSource.NONE
-        if outcome is Outcome.ABANDONED and self._ticket is not None and summary is None:
-            # What the sweeper charges if this process dies: record and counters must agree.
-            return self._ticket.expected, UsageSource.ESTIMATED
         if self._dispatched_at is None or (
             summary is None and outcome not in _MAY_HAVE_BEEN_BILLED
         ):
@@ -241,11 +251,12 @@ class Settlement:
         error_class: str = "",
         error_code: str = "",
         limit_label: str = "",
+        charged: tuple[TokenUsage, UsageSource] | None = None,
     ) -> RequestRecord:
         call, caller, model = self._call, self._caller, self._model
         route, provider, summary = self._route, self._provider, self._summary
         now = self._books.clock.monotonic()
-        usage, source = self._usage(outcome)
+        usage, source = charged or self._usage(outcome)
         cost = model.prices.cost(usage, call.started_at_ms) if model is not None else None
         weighted = (
             weighted_tokens(usage, model.input_multiplier, model.output_multiplier)

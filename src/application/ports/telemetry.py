@@ -20,6 +20,11 @@ class Telemetry(Protocol):
         ...
 
     @abstractmethod
+    def shadow_exceeded(self, label: str) -> None:
+        """Count a request that a limit in shadow mode would have refused."""
+        ...
+
+    @abstractmethod
     def rules_failed_open(self) -> None:
         """Count a request that no rate or concurrency rule checked: the limit store was down."""
         ...

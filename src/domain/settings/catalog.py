@@ -106,10 +106,11 @@ SPECS: tuple[SettingSpec, ...] = (
     ),
     SettingSpec(
         key="limits.replicas",
-        default=1,
-        minimum=1,
+        default=0,
+        minimum=0,
         maximum=10_000,
-        description="Gateway processes that share the limits while 'local' enforcement is on.",
+        description="Gateway processes, over all machines, that share the limits while 'local' "
+        "enforcement is on; 0: as many as this server runs.",
     ),
     SettingSpec(
         key="limits.unknown_price",

@@ -131,7 +131,6 @@ async def test_the_request_over_a_limit_is_429_with_label_wait_and_record(
         assert record.weighted_tokens == 0
         # nothing was counted for the refused one, in no rule
         assert await running.used(wide) == 2
-        assert running.gateway.events.labels == ["user:requests/1m"]
     assert len(upstream.requests) == 2
 
 
@@ -246,6 +245,7 @@ async def test_a_shadow_rule_reports_and_refuses_nothing(
         assert [reply.status_code for reply in replies] == [200, 200, 200]
         assert "x-ratelimit-limit-requests" not in replies[0].headers
         assert await running.used(shadow) == 3
+        assert running.gateway.events.shadows == ["user:requests/1m"] * 2
 
 
 async def test_a_full_provider_fails_over_and_is_named_when_all_are_full(
@@ -270,6 +270,32 @@ async def test_a_full_provider_fails_over_and_is_named_when_all_are_full(
         assert await running.used(rules[0], first) == 1
         # the third was never sent anywhere, so it costs the user nothing
         assert await running.used(own) == 2
+
+
+async def test_a_failure_is_told_before_a_full_provider_and_counted_as_recorded(
+    harness: GatewayHarness, key: str, upstream: ScriptedUpstream
+) -> None:
+    first = harness.add_openai(upstream.base_url, name="first")
+    second = harness.add_openai(upstream.base_url, name="second")
+    harness.add_model(MODEL, first, second)
+    full = requests_rule(0, Holder(HolderKind.PROVIDER, second))
+    tokens = WindowRule(
+        id="t",
+        holder=Holder(HolderKind.PROVIDER, first),
+        surface=AI,
+        metric=Metric.TOKENS,
+        window=Window.DAY,
+        limit=10_000,
+    )
+    own = BudgetCap(id="b", holder=USER, period=Period.MONTHLY, limit=10_000)
+    upstream.enqueue(openai_stream((), usage=None, done=False, then=[Drop()]))
+    async with session(harness, key, full, tokens, own) as running:
+        reply = await running.ask(stream=True)
+        assert reply.status_code == 502
+        record = await running.record()
+        assert (record.outcome, record.provider) == (Outcome.UPSTREAM_ERROR, "first")
+        assert await running.used(tokens, first) == record.weighted_tokens
+        assert await running.used(own) == record.weighted_tokens
 
 
 async def test_two_keys_of_one_user_share_his_limit_and_have_their_own(

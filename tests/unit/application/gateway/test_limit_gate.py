@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+from msgspec import structs
 
 from adapters.memory.limits import MemoryLimitStore
 from application.gateway.limit_gate import FailureMode, LimitGate, Passed, Unavailable
@@ -9,9 +10,17 @@ from domain.inference.dialect import Surface
 from domain.limits.amounts import NOTHING, Spend
 from domain.limits.entries import Entry
 from domain.limits.outage import FAILURES_TO_OPEN
+from domain.limits.periods import Period
 from domain.limits.policy import LimitPolicy
 from domain.limits.reservations import Admitted, Claim, Rejected, Reservation, Settled, Usage
-from domain.limits.rules import Holder, HolderKind, Metric, WindowRule
+from domain.limits.rules import (
+    BudgetCap,
+    Enforcement,
+    Holder,
+    HolderKind,
+    Metric,
+    WindowRule,
+)
 from domain.limits.windows import Window
 from domain.subjects import PLATFORM, SubjectChain
 from tests.support.manual_clock import ManualClock
@@ -108,7 +117,12 @@ async def test_closed_refuses_and_says_what_to_give_back(
     store.down = True
     verdict = await ask(gate, 1, FailureMode.CLOSED)
     assert isinstance(verdict, Unavailable)
+    assert verdict.reservation is not None
     assert verdict.reservation.id == "reservation-1"
+    for number in range(2, 2 + FAILURES_TO_OPEN):
+        verdict = await ask(gate, number, FailureMode.CLOSED)
+    assert isinstance(verdict, Unavailable)
+    assert verdict.reservation is None  # it was never sent, so there is nothing to give back
 
 
 async def test_local_enforces_this_process_s_share_and_gives_it_back(
@@ -118,7 +132,9 @@ async def test_local_enforces_this_process_s_share_and_gives_it_back(
     verdicts = [await ask(gate, n, FailureMode.LOCAL, limit=4, replicas=2) for n in range(3)]
     assert isinstance(verdicts[0], Passed)
     assert isinstance(verdicts[1], Passed)
-    assert isinstance(verdicts[2], Rejected)
+    assert isinstance(verdicts[2], Unavailable)
+    assert verdicts[2].verdict is not None
+    assert verdicts[2].reservation is not None
     assert verdicts[0].local is not None
     gate.settle_local(verdicts[0].local, NOTHING, NOW_MS)
     assert isinstance(await ask(gate, 4, FailureMode.LOCAL, limit=4, replicas=2), Passed)
@@ -153,3 +169,33 @@ async def test_one_answer_between_failures_keeps_the_breaker_closed(
         store.down = number % FAILURES_TO_OPEN != 0
         await ask(gate, number, FailureMode.OPEN, limit=100)
     assert not gate.is_down
+
+
+async def test_local_lets_nothing_past_a_limit_of_zero(
+    gate: LimitGate, store: SwitchableStore
+) -> None:
+    store.down = True
+    assert isinstance(await ask(gate, 1, FailureMode.LOCAL, limit=0), Unavailable)
+
+
+async def test_local_admits_under_a_strict_budget(gate: LimitGate, store: SwitchableStore) -> None:
+    cap = BudgetCap(
+        id="b",
+        holder=Holder(HolderKind.PLATFORM, PLATFORM.id),
+        period=Period.MONTHLY,
+        limit=100,
+        enforcement=Enforcement.STRICT,
+    )
+    binding = LimitPolicy([cap]).bind(SubjectChain((PLATFORM,)), Surface.AI_GATEWAY, NOW_MS)
+    store.down = True
+    strict = Claim(
+        reservation_id="s",
+        entries=binding.entries,
+        estimate=Spend(tokens=60),
+        lifetime_ms=60_000,
+    )
+    again = structs.replace(strict, reservation_id="t")
+    first = await gate.admit(strict, FailureMode.LOCAL, replicas=1, now_ms=NOW_MS)
+    second = await gate.admit(again, FailureMode.LOCAL, replicas=1, now_ms=NOW_MS)
+    assert isinstance(first, Passed)
+    assert isinstance(second, Unavailable)
