@@ -8,6 +8,7 @@ from application.console.configuration.interpolation import Interpolated
 from application.console.configuration.keys import KeyPlanner
 from application.console.configuration.limits import plan_budgets, plan_limits
 from application.console.configuration.models import plan_models
+from application.console.configuration.overrides import plan_overrides
 from application.console.configuration.people import plan_teams, plan_users
 from application.console.configuration.plan import (
     Applied,
@@ -55,7 +56,8 @@ class ApplyConfiguration:
         """Plan the document and, unless `dry_run`, carry the plan out.
 
         With `prune`, whatever the document does not name is deleted, lists it leaves out included;
-        the last super admin stays. Without it, what is not named is left alone.
+        the last super admin stays, and so do overrides of limits where their list is left out.
+        Without it, what is not named is left alone.
 
         Raises:
             ValidationFailed: with every fault of the document; nothing was changed.
@@ -94,8 +96,8 @@ class ApplyConfiguration:
         models = plan_models(planning)
         keys = self._keys.plan(planning)
         limits, budgets = plan_limits(planning), plan_budgets(planning)
-        settings = plan_settings(planning)
-        kinds = (teams, users, providers, models, keys, limits, budgets, settings)
+        overrides, settings = plan_overrides(planning), plan_settings(planning)
+        kinds = (teams, users, providers, models, keys, limits, budgets, overrides, settings)
         return [
             *(planned for kind in kinds for planned in kind.upserts),
             *(planned for kind in reversed(kinds) for planned in kind.deletions),

@@ -6,9 +6,13 @@ from decimal import Decimal
 
 from msgspec import Struct, field
 
-from application.console.limits.documents import BudgetEntry, RuleEntry
+from application.console.limits.documents import BudgetEntry, RuleEntry, RuleMetric
 from domain.access.accounts import Role
 from domain.inference.dialect import Surface
+from domain.limits.budgets import BudgetUnit
+from domain.limits.overrides import OverrideAction
+from domain.limits.periods import Period
+from domain.limits.windows import Window
 from domain.routing.catalog import ProviderKind
 
 VERSION = 1
@@ -104,8 +108,38 @@ class KeyEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return f"KeyEntry(name={self.name!r}, owner={self.owner!r})"
 
 
+class LimitReference(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A limit by what identifies it: `metric` (and `window`) of a rule, or `period` of a budget."""
+
+    subject: str
+    surface: Surface = Surface.AI_GATEWAY
+    metric: RuleMetric | None = None
+    window: Window | None = None
+    period: Period | None = None
+    unit: BudgetUnit = BudgetUnit.WEIGHTED_TOKENS
+
+
+class OverrideEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Another value of one limit for one subject.
+
+    `subject` may be left out where the limit hangs on one subject; `value` is in the unit of the
+    limit; only `tighten` may have no `until`.
+    """
+
+    limit: LimitReference
+    action: OverrideAction
+    value: Decimal
+    reason: str
+    subject: str | None = None
+    until: datetime | None = None
+
+
 class Document(Struct, frozen=True, kw_only=True):
-    """What could be read. Lists keep their positions: an entry that could not be read is None."""
+    """What could be read. Lists keep their positions: an entry that could not be read is None.
+
+    `overrides` as a whole is None where the document leaves the list out: they are exceptions,
+    often set by hand, and a document that does not speak of them does not end them.
+    """
 
     settings: Mapping[str, object] = field(default_factory=dict[str, object])
     providers: tuple[ProviderEntry | None, ...] = ()
@@ -115,6 +149,7 @@ class Document(Struct, frozen=True, kw_only=True):
     keys: tuple[KeyEntry | None, ...] = ()
     limits: tuple[RuleEntry | None, ...] = ()
     budgets: tuple[BudgetEntry | None, ...] = ()
+    overrides: tuple[OverrideEntry | None, ...] | None = None
 
 
 # Lists of the document and the Struct of their entries.
@@ -126,4 +161,5 @@ LISTS: Mapping[str, type[Struct]] = {
     "keys": KeyEntry,
     "limits": RuleEntry,
     "budgets": BudgetEntry,
+    "overrides": OverrideEntry,
 }

@@ -13,6 +13,7 @@ import msgspec
 from application.console.configuration.document import VERSION
 from application.console.configuration.keys import moment
 from application.console.configuration.models import PRICE_FIELDS, exact
+from application.console.configuration.overrides import is_named, override_entry
 from application.console.configuration.planning import Stored
 from application.console.limits.documents import (
     BudgetEntry,
@@ -70,6 +71,12 @@ class ExportConfiguration:
         ]
         document["budgets"] = [
             _limit(budget_entry(each, names)) for each in known if isinstance(each, BudgetCap)
+        ]
+        limits = {limit.id: limit for limit in known}
+        document["overrides"] = [
+            override_entry(each, limits[each.limit_id], names)
+            for each in stored.overrides
+            if each.in_force(now_ms) and each.limit_id in limits and is_named(each, names)
         ]
         return {name: _escaped(value) for name, value in document.items() if value}
 

@@ -60,7 +60,7 @@ def _plan(
     parse: Callable[[E, Names, str], L],
     classes: tuple[type[Limit], ...],
 ) -> Plans:
-    names = _future_names(planning)
+    names = future_names(planning)
     stored = {target_of(each): each for each in planning.stored.limits if isinstance(each, classes)}
     upserts: list[Planned] = []
     seen: set[str] = set()
@@ -68,7 +68,7 @@ def _plan(
         try:
             limit = parse(entry, names, planning.ids.new_id())
         except UnknownSubject as error:
-            _refuse(planning, at, error)
+            refuse_subject(planning, f"{at}.subject", error)
             continue
         except InvalidRequest as error:
             planning.faults.append(f"{at}.{error.param}: {error.message}")
@@ -76,7 +76,12 @@ def _plan(
         name = limit_name(limit, names)
         if is_repeated(seen, name, at, planning.faults):
             continue
-        upserts.append(_comparison(planning, kind, name, stored.pop(target_of(limit), None), limit))
+        target = target_of(limit)
+        existing = stored.pop(target, None)
+        planning.limits[target] = limit if existing is None else _in_place_of(existing, limit)
+        upserts.append(_comparison(planning, kind, name, existing, planning.limits[target]))
+    if not planning.prune:
+        planning.limits.update(stored)
     gone = [
         _deletion(kind, limit_name(limit, planning.stored.names()), limit)
         for limit in stored.values()
@@ -86,12 +91,11 @@ def _plan(
 
 
 def _comparison(
-    planning: Planning, kind: str, name: str, stored: Limit | None, limit: Limit
+    planning: Planning, kind: str, name: str, stored: Limit | None, wanted: Limit
 ) -> Planned:
     if stored is None:
         now_ms = planning.now_ms
-        return create(kind, name, lambda tx: tx.limits.add(limit, created_at_ms=now_ms))
-    wanted = _in_place_of(stored, limit)
+        return create(kind, name, lambda tx: tx.limits.add(wanted, created_at_ms=now_ms))
     changes = field_changes(
         [
             ("limit", _amount(stored), _amount(wanted)),
@@ -125,7 +129,7 @@ def _enforcement(limit: Limit) -> str | None:
     return None if isinstance(limit, ConcurrencyCap) else limit.enforcement.value
 
 
-def _future_names(planning: Planning) -> Names:
+def future_names(planning: Planning) -> Names:
     """Return the names of what will exist; with `prune`, only of what the document names."""
     stored = Names() if planning.prune else planning.stored.names()
     return Names(
@@ -141,11 +145,11 @@ def _stays(planning: Planning, team: str) -> bool:
     return not planning.prune or team in planning.names["teams"]
 
 
-def _refuse(planning: Planning, at: str, error: UnknownSubject) -> None:
+def refuse_subject(planning: Planning, at: str, error: UnknownSubject) -> None:
     """Add a fault, unless the document names the thing: then that entry has one of its own."""
     name = error.name.rpartition("/")[2] if error.list_name == "keys" else error.name
     named = {each.strip().lower() for each in planning.names.get(error.list_name, ())}
     if name.lower() not in named:
         also = "" if planning.prune else ", neither here nor stored already"
         what = f"there is no '{error.name}' among the {error.list_name}"
-        planning.faults.append(f"{at}.subject: {what}{also}")
+        planning.faults.append(f"{at}: {what}{also}")

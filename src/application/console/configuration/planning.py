@@ -13,7 +13,9 @@ from application.ports.unit_of_work import Transaction
 from domain.access.accounts import Team, User
 from domain.identifiers import LineageId, ModelId, ProviderId, TeamId, UserId
 from domain.keys.policy import ApiKey
+from domain.limits.overrides import Override
 from domain.limits.rules import Limit
+from domain.limits.targets import Target
 from domain.routing.catalog import Model, ProviderSpec
 from domain.settings.catalog import SettingValue
 
@@ -29,6 +31,7 @@ class Stored(Struct, frozen=True, kw_only=True):
     models: Mapping[str, Model]
     keys: Sequence[ApiKey]
     limits: Sequence[Limit]
+    overrides: Sequence[Override]
     settings: Mapping[str, SettingValue]
 
     @classmethod
@@ -41,6 +44,7 @@ class Stored(Struct, frozen=True, kw_only=True):
             models={model.name: model for model in await tx.models.all()},
             keys=await tx.keys.all(),
             limits=await tx.limits.all(),
+            overrides=await tx.overrides.all(),
             settings=await tx.settings.all(),
         )
 
@@ -64,6 +68,7 @@ class Planning(Struct, kw_only=True):
         team_ids, user_ids, provider_ids, model_ids, key_ids: ids by name of what will exist, filled
             by the planners of these kinds for those that refer to them; keys by owner and name,
             with the ids of their lineages.
+        limits: what will exist, by target, filled by the planners of rules and budgets.
     """
 
     document: Document
@@ -78,6 +83,7 @@ class Planning(Struct, kw_only=True):
     provider_ids: dict[str, ProviderId] = field(default_factory=dict[str, ProviderId])
     model_ids: dict[str, ModelId] = field(default_factory=dict[str, ModelId])
     key_ids: dict[str, LineageId] = field(default_factory=dict[str, LineageId])
+    limits: dict[Target, Limit] = field(default_factory=dict[Target, Limit])
 
     def refer(self, kind: str, name: str, stored: Mapping[str, object], path: str) -> bool:
         """Tell whether `name` will exist; if not, add a fault.

@@ -56,7 +56,9 @@ def read_document(tree: object) -> Reading:
         faults.append(f"settings: expected a mapping, got {_kind(settings)}")
         settings = {}
     lists = {
-        name: _entries(entry, members.get(name, []), name, faults) for name, entry in LISTS.items()
+        name: _entries(entry, members[name], name, faults)
+        for name, entry in LISTS.items()
+        if name in members
     }
     names = {name: _names(members.get(name)) for name in LISTS}
     document = msgspec.structs.replace(

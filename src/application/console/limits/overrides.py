@@ -115,8 +115,7 @@ class ManageOverrides:
                 one too far away. `param` names the member.
         """
         now_ms = self._clock.now_ms()
-        if len(entry.reason) > _LONGEST_REASON:
-            raise InvalidRequest("The reason is too long.", param="reason")
+        reason = checked_reason(entry.reason)
         async with self._uow.begin(exclusive=True) as tx:
             names = await Names.read(tx)
             limit = await tx.limits.find(entry.limit_id)
@@ -125,11 +124,11 @@ class ManageOverrides:
             override = Override(
                 id=self._ids.new_id(),
                 limit_id=limit.id,
-                subject=_subject(entry.subject, limit, names),
+                subject=subject_of(entry.subject, limit, names),
                 action=entry.action,
                 limit=counted(entry.limit, unit_of(limit)),
                 set_by=set_by,
-                reason=entry.reason.strip(),
+                reason=reason,
                 set_at_ms=now_ms,
                 until_ms=_until(entry, now_ms),
             )
@@ -183,8 +182,12 @@ async def _limits(tx: Transaction) -> dict[str, Limit]:
     return {limit.id: limit for limit in await tx.limits.all()}
 
 
-def _subject(text: str | None, limit: Limit, names: Names) -> Subject:
-    """Return whom the override is for, who must be somebody the limit can bind."""
+def subject_of(text: str | None, limit: Limit, names: Names) -> Subject:
+    """Return whom an override of `limit` is for.
+
+    Raises:
+        InvalidRequest: nobody is named but must be, or somebody whom the limit does not bind.
+    """
     holder = limit.holder
     if holder.kind in _DEFAULTS:
         if text is None:
@@ -208,17 +211,31 @@ def _until(entry: OverrideEntry, now_ms: int) -> int | None:
     if entry.until is not None and entry.lasts is not None:
         raise InvalidRequest("Give either 'until' or 'lasts'.", param="lasts")
     if entry.until is not None:
-        if entry.until.tzinfo is None:
-            raise InvalidRequest(
-                "'until' needs a time zone, e.g. 2030-01-01T00:00:00Z.", param="until"
-            )
-        return (entry.until - _EPOCH) // timedelta(milliseconds=1)
+        return end_of(entry.until)
     if entry.lasts is None:
         return None
     try:
         return now_ms + parse_duration(entry.lasts)
     except ValueError as error:
         raise InvalidRequest(f"'lasts': {error}.", param="lasts") from error
+
+
+def end_of(until: datetime) -> int:
+    """Return the end of an override in epoch milliseconds.
+
+    Raises:
+        InvalidRequest: `until` has no time zone.
+    """
+    if until.tzinfo is None:
+        raise InvalidRequest("'until' needs a time zone, e.g. 2030-01-01T00:00:00Z.", param="until")
+    return (until - _EPOCH) // timedelta(milliseconds=1)
+
+
+def checked_reason(reason: str) -> str:
+    """Return the reason without surrounding space. Raises `InvalidRequest`: it is too long."""
+    if len(reason) > _LONGEST_REASON:
+        raise InvalidRequest("The reason is too long.", param="reason")
+    return reason.strip()
 
 
 def _moment(at_ms: int) -> datetime:
