@@ -17,7 +17,13 @@ from domain.limits.amounts import NOTHING, Spend
 from domain.limits.budgets import BudgetUnit
 from domain.limits.entries import BudgetEntry, Entry
 from domain.limits.periods import Period
-from domain.limits.reservations import Admitted, Claim, Rejected, Reservation
+from domain.limits.reservations import (
+    IN_FLIGHT_RETRY_MS,
+    Admitted,
+    Claim,
+    Rejected,
+    Reservation,
+)
 from domain.limits.windows import Window
 from tests.support.limits import (
     budget_cap,
@@ -279,3 +285,31 @@ async def test_reset_forgets_windows_and_budgets_but_holds_leases(store: Store) 
 async def test_a_claim_without_entries_is_admitted_and_settled(store: Store) -> None:
     reservation = await admitted(store, claim())
     assert (await store.settle(reservation, Spend(tokens=5), occurred_at_ms=0)).applied
+
+
+async def test_what_was_over_before_the_epoch_leaves_budgets_to_the_ledger(store: Store) -> None:
+    rule, cap = tokens_rule(1_000, Window.HOUR), budget(1_000)
+    epoch = await store.epoch()
+    for at_ms, in_window, in_budget in ((epoch - 1, 7, 0), (epoch, 14, 7)):
+        owed = Reservation.unconfirmed(claim(rule, cap), at_ms)
+        assert (await store.settle(owed, Spend(tokens=7), occurred_at_ms=at_ms)).applied
+        assert await used(store, rule, cap) == [in_window, in_budget]
+        assert not (await store.settle(owed, Spend(tokens=7), occurred_at_ms=at_ms)).applied
+    running = Reservation.unconfirmed(claim(rule, cap), epoch - 1)
+    await store.settle(running, Spend(tokens=7), occurred_at_ms=epoch + 1)
+    assert await used(store, rule, cap) == [21, 14], (
+        "it was not over: the ledger cannot have had it"
+    )
+
+
+async def test_readings_tell_what_of_a_budget_is_only_reserved(store: Store) -> None:
+    cap = budget(1_000, strict=True)
+    reservation = await admitted(store, claim(cap, tokens=400))
+    await store.settle(reservation, Spend(tokens=300), occurred_at_ms=0)
+    verdict = await store.admit(claim(cap, tokens=600))
+    assert isinstance(verdict, Admitted)
+    assert [(r.used, r.reserved) for r in verdict.readings] == [(900, 600)]
+    refused = await store.admit(claim(cap, tokens=200))
+    assert isinstance(refused, Rejected)
+    assert refused.retry_after_ms == IN_FLIGHT_RETRY_MS
+    assert [(r.used, r.reserved) for r in refused.readings] == [(900, 600)]

@@ -20,7 +20,7 @@ from domain.limits.reservations import (
     Usage,
 )
 
-VERSION = 1
+VERSION = 2
 # The version is part of every key: programs with different scripts never share a counter's layout.
 PREFIX = f"{{tw}}:l{VERSION}:"
 EPOCH_KEY = PREFIX + "epoch"
@@ -178,11 +178,11 @@ def settled_of(reservation: Reservation, reply: Sequence[int]) -> Settled:
 
 
 def _readings(entries: Sequence[Entry], reply: Sequence[int]) -> tuple[Reading, ...]:
-    end = _FIRST_READING + 3 * len(entries)
+    end = _FIRST_READING + 4 * len(entries)
     exceeded = reply[end:]
     return tuple(
-        Reading(reply[at], reply[at + 1], reply[at + 2], index in exceeded)
-        for index, at in enumerate(range(_FIRST_READING, end, 3))
+        Reading(reply[at], reply[at + 1], reply[at + 2], index in exceeded, reply[at + 3])
+        for index, at in enumerate(range(_FIRST_READING, end, 4))
     )
 
 

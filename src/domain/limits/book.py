@@ -14,6 +14,7 @@ from domain.limits.entries import BudgetEntry, Entry, LeaseEntry, WindowEntry
 from domain.limits.leases import LeaseSet
 from domain.limits.periods import PeriodSpan
 from domain.limits.reservations import (
+    IN_FLIGHT_RETRY_MS,
     KEEP_MS,
     LONGEST_LIFETIME_MS,
     REBUILD_RETRY_MS,
@@ -127,6 +128,8 @@ class LimitBook:
 
         An unknown reservation is charged in full if this store may not have seen it: it was never
         confirmed, or by a store that has been wiped since. Then windows count at `occurred_at_ms`.
+        Budgets are left alone if it was over before this epoch began: they were restored from the
+        ledger, which has it already or makes up for it, and charging it too would count it twice.
         """
         opened = self._open.pop(reservation.id, None)
         doubtful = not reservation.epoch or reservation.epoch != self.epoch
@@ -221,19 +224,27 @@ class LimitBook:
             self.extend(self._open[reservation_id].reservation, LONGEST_LIFETIME_MS, now_ms)
 
     def _wait_ms(self, entry: Entry, demand: int, now_ms: int) -> int | None:
-        """Return 0 if `demand` fits, else the wait until it does; None if it never will."""
+        """Return 0 if `demand` fits, else when to ask again; None if it never will.
+
+        Exact for windows and for budgets that are spent.
+        """
         match entry:
             case WindowEntry():
                 return self._ring(entry).wait_ms(now_ms, demand, entry.limit)
             case LeaseEntry():
-                return self._lease_set(entry).wait_ms(now_ms, entry.limit)
+                if entry.limit < 1:
+                    return None
+                free = self._lease_set(entry).held(now_ms) < entry.limit
+                return 0 if free else IN_FLIGHT_RETRY_MS
             case BudgetEntry():
                 period = entry.periods.at(now_ms)
                 counter = self._budget(entry, period, now_ms)
                 if demand > entry.limit:
                     return None
                 if counter is not None and counter.taken + demand > entry.limit:
-                    return max(1, period.end_ms - now_ms)
+                    ends_ms = max(1, period.end_ms - now_ms)
+                    fits_later = counter.used + demand <= entry.limit
+                    return min(IN_FLIGHT_RETRY_MS, ends_ms) if fits_later else ends_ms
                 return REBUILD_RETRY_MS if entry.strict and not self.epoch else 0
 
     def _reading(self, entry: Entry, now_ms: int, *, exceeded: bool) -> Reading:
@@ -246,8 +257,9 @@ class LimitBook:
             case BudgetEntry():
                 period = entry.periods.at(now_ms)
                 counter = self._budget(entry, period, now_ms)
-                used = 0 if counter is None else counter.taken
-                return Reading(used, entry.limit, max(1, period.end_ms - now_ms), exceeded)
+                used, reserved = (counter.taken, counter.reserved) if counter else (0, 0)
+                reset_ms = max(1, period.end_ms - now_ms)
+                return Reading(used, entry.limit, reset_ms, exceeded, reserved)
 
     def _count(self, entry: Entry, opened: _Open) -> None:
         now_ms = opened.reservation.admitted_at_ms
@@ -280,15 +292,18 @@ class LimitBook:
     def _charge_unreserved(
         self, reservation: Reservation, actual: Spend, occurred_at_ms: int, now_ms: int
     ) -> Iterator[Crossing]:
+        in_ledger = max(reservation.admitted_at_ms, occurred_at_ms) < self.epoch
         for entry in reservation.entries:
             match entry:
                 case WindowEntry():
                     self._ring(entry).backdate(now_ms, occurred_at_ms, entry.actual(actual))
                 case LeaseEntry():
                     self._lease_set(entry).release(reservation.id)
-                case BudgetEntry():
+                case BudgetEntry() if not in_ledger:
                     due = entry.actual(actual)
                     yield from self._charge_budget(entry, reservation, 0, due, now_ms)
+                case BudgetEntry():
+                    pass
 
     def _charge_budget(
         self, entry: BudgetEntry, reservation: Reservation, reserved: int, due: int, now_ms: int

@@ -17,17 +17,6 @@ class LeaseSet:
         """Return how many leases are alive."""
         return sum(expiry > now_ms for expiry in self.members.values())
 
-    def wait_ms(self, now_ms: int, limit: int) -> int | None:
-        """Return how long until one more fits if nobody releases or renews, 0 if it does now.
-
-        None when `limit` is 0.
-        """
-        if limit < 1:
-            return None
-        alive = sorted(expiry for expiry in self.members.values() if expiry > now_ms)
-        excess = len(alive) - limit
-        return alive[excess] - now_ms if excess >= 0 else 0
-
     def take(self, member: str, now_ms: int, expires_at_ms: int) -> None:
         """Add `member`, dropping the ones that lapsed."""
         self.members = {m: expiry for m, expiry in self.members.items() if expiry > now_ms}

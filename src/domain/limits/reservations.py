@@ -6,8 +6,10 @@ from domain.limits.amounts import Spend
 from domain.limits.entries import BudgetEntry, Entry
 from domain.limits.periods import PeriodSpan
 
-# How soon to come back while budgets are being rebuilt after the store was wiped.
-REBUILD_RETRY_MS = 1_000
+# How soon to come back where no clock can tell: while budgets are being rebuilt after the store was
+# wiped, and while calls in flight hold what is missing (they give it back when they end).
+REBUILD_RETRY_MS = 5_000
+IN_FLIGHT_RETRY_MS = 2_000
 # No reservation lives longer without a heartbeat. An expiry further ahead is from before the clock
 # of the store stepped back.
 LONGEST_LIFETIME_MS = 10 * 60_000
@@ -51,12 +53,15 @@ class Reading(Struct, frozen=True, array_like=True, gc=False):
         reset_ms: how long until nothing counts any more (windows: an upper bound; budgets: the end
             of the period; concurrency: 0, as no clock frees it).
         exceeded: this entry rejects the request, or would, were it not in shadow mode.
+        reserved: the part of `used` that is a budget's reservations in flight; the rest is spent.
+            0 for windows and concurrency.
     """
 
     used: int
     limit: int
     reset_ms: int
     exceeded: bool
+    reserved: int = 0
 
     @property
     def remaining(self) -> int:
@@ -112,9 +117,11 @@ class Rejected(Struct, frozen=True, kw_only=True):
     Attributes:
         offending: index of the first entry that rejects.
         entry: that entry; its `label` goes into the 429.
-        retry_after_ms: after exactly this long the same claim is admitted if nobody else uses
-            anything: the longest wait over all rejecting entries. None: waiting never helps,
-            because the request alone is larger than a limit.
+        retry_after_ms: the longest wait over all rejecting entries. For windows, and budgets that
+            are spent, the same claim is admitted after exactly this long if nobody else uses
+            anything. For what calls in flight hold (concurrency, reservations of a budget) and
+            while budgets are being rebuilt, it is a short time after which to ask again. None:
+            waiting never helps, because the request alone is larger than a limit.
     """
 
     offending: int

@@ -5,8 +5,9 @@
 --   charge, width of a bucket; of a budget demand, charge, instant of the boundary, end of the later
 --   period. ARGV[4] what the sweeper needs to know of this reservation.
 -- Reply: status (0 rejected, 1 admitted, 2 id used before), index of the first rejecting entry or
---   -1, wait, epoch, now; per entry used, limit, reset; then the indices of all exceeded entries.
-local REBUILD_RETRY_MS, NEVER = 1000, -1
+--   -1, wait, epoch, now; per entry used, limit, reset, reserved; then the indices
+--   of all exceeded entries.
+local REBUILD_RETRY_MS, IN_FLIGHT_RETRY_MS, NEVER = 5000, 2000, -1
 local FIRST_KEY, FIRST_READING = 4, 6
 local dry_run, lifetime = arguments[2] == 1, arguments[3]
 local entries = cmsgpack.unpack(ARGV[3])
@@ -21,7 +22,7 @@ while entries[i] do
   if kind > SHADOW then
     kind, shadow = kind - SHADOW, true
   end
-  local used, reset, wait = 0, 0, 0
+  local used, reset, held, wait = 0, 0, 0, 0
   if kind == WINDOW then
     local demand, width = entries[i + 2], entries[i + 4]
     local head, newest, total, at, stale = ring_seen(KEYS[k], width, floor(now / width))
@@ -41,9 +42,7 @@ while entries[i] do
     if limit < 1 then
       wait = NEVER
     elseif used >= limit then
-      local next_free = call('ZRANGEBYSCORE', KEYS[k], '(' .. int(now), '+inf', 'WITHSCORES',
-        'LIMIT', used - limit, 1)
-      wait = tonumber(next_free[2]) - now
+      wait = IN_FLIGHT_RETRY_MS
     end
     i, k = i + 2, k + 1
   else
@@ -54,13 +53,16 @@ while entries[i] do
     if ends + KEEP_MS > now then
       local spent, reserved, alerted = triple(call('HGET', key, 'n'))
       seen[e] = { key, ends, spent, reserved, alerted }
-      used = (spent or 0) + reserved
+      used, held = (spent or 0) + reserved, reserved
     end
     reset = max(1, ends - now)
     if demand > limit then
       wait = NEVER
     elseif used > limit - demand then
       wait = reset
+      if used - held <= limit - demand then -- only calls in flight are in the way
+        wait = min(IN_FLIGHT_RETRY_MS, reset)
+      end
     elseif kind == STRICT_BUDGET and epoch == 0 then
       wait = REBUILD_RETRY_MS
     end
@@ -75,8 +77,8 @@ while entries[i] do
       longest = (wait == NEVER or longest == NEVER) and NEVER or max(longest, wait)
     end
   end
-  reply[r], reply[r + 1], reply[r + 2] = used, limit, reset
-  r, e = r + 3, e + 1
+  reply[r], reply[r + 1], reply[r + 2], reply[r + 3] = used, limit, reset, held
+  r, e = r + 4, e + 1
 end
 
 for _, index in ipairs(exceeded) do
@@ -118,11 +120,11 @@ while entries[i] do
       if not spent then
         call('PEXPIRE', key, int(ends + KEEP_MS - now))
       end
-      reply[r] = reply[r] + added
+      reply[r], reply[r + 3] = reply[r] + added, reply[r + 3] + added
     end
     i, k = i + 6, k + 2
   end
-  r, e = r + 3, e + 1
+  r, e = r + 4, e + 1
 end
 reply[1] = 1
 return reply

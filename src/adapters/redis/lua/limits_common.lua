@@ -1,7 +1,7 @@
 -- Head of every limit script. domain/limits is the specification; the differential tests compare the
 -- two integer by integer. ARGV[1] is a msgpack array of integers that starts with the version,
 -- ARGV[2] (where there is one) the reservation id.
-local VERSION = 1
+local VERSION = 2
 
 local arguments = cmsgpack.unpack(ARGV[1])
 if arguments[1] ~= VERSION then

@@ -73,6 +73,8 @@ local function backdate(key, width, present, bucket, amount)
   end
 end
 
+-- Over before this epoch began: budgets were restored from the ledger, which has it or will have it.
+local in_ledger = not record and max(admitted, occurred) < epoch
 local reply = { 1, admitted }
 local entries = cmsgpack.unpack(ARGV[3])
 local i, k, e = 1, FIRST_KEY, 0
@@ -97,7 +99,7 @@ while entries[i] do
     if admitted >= ends then
       key, ends = KEYS[k + 1], entries[i + 5]
     end
-    if (charged > 0 or due > 0) and ends + KEEP_MS > now then
+    if not in_ledger and (charged > 0 or due > 0) and ends + KEEP_MS > now then
       local spent, reserved, alerted = triple(call('HGET', key, 'n'))
       local used = spent or 0
       reserved = max(0, reserved - charged)

@@ -3,16 +3,17 @@
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from domain.errors import Conflict
 from domain.limits.amounts import NOTHING, Spend
 from domain.limits.book import LimitBook
 from domain.limits.budgets import BudgetUnit
-from domain.limits.entries import Entry, share_of
+from domain.limits.entries import Entry, LeaseEntry, share_of
 from domain.limits.periods import Period
 from domain.limits.reservations import (
+    IN_FLIGHT_RETRY_MS,
     KEEP_MS,
     LONGEST_LIFETIME_MS,
     Admitted,
@@ -104,7 +105,7 @@ class Life:
 
 
 @given(past=history, wanted=chosen, estimate=spends)
-def test_a_client_that_waits_exactly_as_told_is_admitted(
+def test_a_client_that_waits_exactly_as_told_is_admitted_unless_calls_in_flight_hold_what_it_needs(
     past: list[tuple[int, frozenset[int], Spend, Spend | None]],
     wanted: frozenset[int],
     estimate: Spend,
@@ -112,11 +113,44 @@ def test_a_client_that_waits_exactly_as_told_is_admitted(
     life = Life()
     life.live(past)
     life.use_up(wanted, estimate)
-    verdict = life.book.admit(life.claim(wanted, estimate), life.now_ms)
+    asked = life.claim(wanted, estimate)
+    verdict = life.book.admit(asked, life.now_ms)
     assert isinstance(verdict, Rejected)
     assert verdict.retry_after_ms is not None
+    held_in_flight = [
+        entry
+        for entry, reading in zip(asked.entries, verdict.readings, strict=True)
+        if reading.exceeded and (isinstance(entry, LeaseEntry) or reading.reserved)
+    ]
+    assume(not held_in_flight)
     life.now_ms += verdict.retry_after_ms
     assert isinstance(life.book.admit(life.claim(wanted, estimate), life.now_ms), Admitted)
+
+
+@pytest.mark.parametrize(
+    "entry", [concurrency_cap(1), budget_cap(100, MONDAY_MS, Period.MONTHLY, strict=True)]
+)
+def test_what_calls_in_flight_hold_is_worth_asking_for_again_soon(entry: Entry) -> None:
+    book = restored()
+    first = book.admit(claim(entry, tokens=60), MONDAY_MS)
+    assert isinstance(first, Admitted)
+    second = book.admit(claim(entry, tokens=60), MONDAY_MS)
+    assert isinstance(second, Rejected)
+    assert second.retry_after_ms == IN_FLIGHT_RETRY_MS
+    book.settle(first.reservation, Spend(tokens=1), MONDAY_MS + 1, MONDAY_MS + 1)
+    again = book.admit(claim(entry, tokens=60), MONDAY_MS + IN_FLIGHT_RETRY_MS)
+    assert isinstance(again, Admitted)
+
+
+def test_a_budget_that_is_spent_is_not_worth_asking_for_before_its_period_ends() -> None:
+    book = restored()
+    cap = budget_cap(100, MONDAY_MS, Period.DAILY, strict=True)
+    first = book.admit(claim(cap, tokens=60), MONDAY_MS)
+    assert isinstance(first, Admitted)
+    book.settle(first.reservation, Spend(tokens=60), MONDAY_MS, MONDAY_MS)
+    second = book.admit(claim(cap, tokens=41), MONDAY_MS)
+    assert isinstance(second, Rejected)
+    assert second.retry_after_ms == 14 * 3_600_000
 
 
 @given(past=history, wanted=chosen, estimate=spends)
@@ -320,10 +354,31 @@ def test_a_reservation_outlives_a_wiped_store() -> None:
     assert isinstance(verdict, Admitted)
     wiped = LimitBook()
     wiped.mark_restored(MONDAY_MS + 1)
+    ended = MONDAY_MS + 2
     for expected in (True, False):
-        settled = wiped.settle(verdict.reservation, Spend(tokens=9), MONDAY_MS, MONDAY_MS + 2)
+        settled = wiped.settle(verdict.reservation, Spend(tokens=9), ended, ended)
         assert settled.applied is expected
-    assert wiped.usage((cap,), NOBODY, MONDAY_MS + 2).readings[0].used == 9
+    assert wiped.usage((cap,), NOBODY, ended).readings[0].used == 9
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_what_was_over_before_the_budgets_were_restored_comes_from_the_ledger_alone(
+    confirmed: bool,
+) -> None:
+    old, cap, rule = restored(), budget_cap(1_000, MONDAY_MS), tokens_rule(1_000)
+    asked = claim(cap, rule)
+    verdict = old.admit(asked, MONDAY_MS)
+    assert isinstance(verdict, Admitted)
+    owed = verdict.reservation if confirmed else Reservation.unconfirmed(asked, MONDAY_MS)
+    wiped = LimitBook()
+    wiped.restore_budget(cap, cap.periods.at(MONDAY_MS), 100, MONDAY_MS + 50)
+    wiped.mark_restored(MONDAY_MS + 50)
+    later = MONDAY_MS + 60
+    settled = wiped.settle(owed, Spend(tokens=100), MONDAY_MS + 5, later)
+    assert settled.applied
+    assert settled.crossings == ()
+    assert [r.used for r in wiped.usage((cap, rule), NOBODY, later).readings] == [100, 100]
+    assert not wiped.settle(owed, Spend(tokens=100), MONDAY_MS + 5, later).applied
 
 
 def test_an_empty_store_admits_nothing_strict_and_fires_nothing_until_restored() -> None:
