@@ -20,17 +20,24 @@ log = structlog.get_logger(__name__)
 
 
 class _Waiting(Struct):
+    """An alert on its way into the archive."""
+
     alert: BudgetAlert
-    announced: bool
+    suspected: bool
     then: Callable[[], None] | None
+    announced: bool = False
 
 
 class BudgetAlerts:
-    """Announces alerts in the order of their thresholds and stores each once.
+    """Stores alerts in the order of their thresholds and announces each that is news, once.
+
+    The archive is asked first: a limit store that was wiped reports crossings again that were
+    announced before. While the archive does not answer, what the limit store reports is announced
+    unarchived, for an alert that comes twice is better than one that comes late.
 
     The limit store reports a crossing to one process only. Should that process die before the row
     is written, or the answer get lost, the crossing is *suspected* when its settlement is repeated;
-    then the archive decides whether it is news.
+    then nobody but the archive can tell whether it is news.
     """
 
     def __init__(
@@ -59,22 +66,22 @@ class BudgetAlerts:
         suspected: bool = False,
         then: Callable[[], None] | None = None,
     ) -> None:
-        """Announce crossings in the given order and store them soon.
+        """Store crossings in the given order soon, and announce those that are news.
 
         Args:
             crossings: of one settlement, thresholds rising.
-            suspected: they may have been announced before; then nothing is said twice.
+            suspected: they may have been announced before; they wait for the archive's word.
             then: called once, when all are stored or the archive does not answer for now.
         """
         alerts = [self._alert(crossing) for crossing in crossings]
         for at, alert in enumerate(alerts):
-            if not suspected:
-                self._announce(alert)
             if len(self._waiting) >= MOST_WAITING:
+                if not suspected:
+                    self._announce(alert)
                 log.error("budget_alert_not_stored", **_fields(alert))
                 continue
             last = at == len(alerts) - 1
-            self._waiting.append(_Waiting(alert, not suspected, then if last else None))
+            self._waiting.append(_Waiting(alert, suspected, then if last else None))
             if last:
                 then = None
         if then is not None:
@@ -98,6 +105,7 @@ class BudgetAlerts:
         except TimeoutError:
             pass
         if self._waiting:
+            self._announce_unarchived()
             log.error("budget_alerts_not_stored", count=len(self._waiting))
         return not self._waiting
 
@@ -114,6 +122,7 @@ class BudgetAlerts:
         except DomainError as error:
             if not self._backoff.failing:
                 log.warning("budget_alerts_wait", error=error.message)
+            self._announce_unarchived()
             for each in self._waiting:  # settlements are not kept waiting by this store
                 _finish(each)
             return False
@@ -123,6 +132,12 @@ class BudgetAlerts:
             self._announce(waiting.alert)
         _finish(waiting)
         return True
+
+    def _announce_unarchived(self) -> None:
+        for each in self._waiting:
+            if not each.suspected and not each.announced:
+                each.announced = True
+                self._announce(each.alert)
 
     def _announce(self, alert: BudgetAlert) -> None:
         log.warning("budget_alert", **_fields(alert))

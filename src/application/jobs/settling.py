@@ -62,7 +62,9 @@ class Settler:
         return tuple(
             crossing
             for entry, reading in zip(budgets, usage.readings, strict=True)
-            for crossing in reached(entry, entry.periods.at(present), reading.used)
+            for crossing in reached(
+                entry, entry.periods.at(present), reading.used - reading.reserved
+            )
         )
 
 

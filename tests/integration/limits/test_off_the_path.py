@@ -278,7 +278,11 @@ async def test_a_wiped_store_gets_its_budgets_back_and_nobody_is_alerted_twice(
     async with running(rebuild.run, bench.alerts.run):
         await spend(600)
         await spend(250)
-        assert alerted(bench) == [50, 80]
+
+        async def announced() -> bool:
+            return alerted(bench) == [50, 80]
+
+        await until(announced)
         await redis_client.flushall()
         await until(restored)
         assert await bench.used(entry) == 850

@@ -322,6 +322,7 @@ async def test_a_crossing_is_announced_in_order_and_stored() -> None:
     bench = Bench()
     await crossing_settlement(bench)
     assert await bench.deliver.drain(5)
+    await bench.alerts.flush()
     assert bench.telemetry.alerts == [
         ("user", "daily", 50),
         ("user", "daily", 80),
@@ -368,6 +369,51 @@ class MoodyArchive(MemoryBudgetAlerts):
         if not self.up:
             raise ServiceUnavailable("away")
         return await super().add(alert)
+
+
+async def test_a_crossing_the_archive_knows_is_not_announced_again_after_a_wipe() -> None:
+    archive = MemoryBudgetAlerts()
+    before = Bench(archive=archive)
+    await crossing_settlement(before)
+    assert await before.deliver.drain(5)
+    await before.alerts.flush()
+    assert [percent for _, _, percent in before.telemetry.alerts] == [50, 80, 95]
+    after = Bench(archive=archive)  # another store that reports them all once more
+    await crossing_settlement(after)
+    assert await after.deliver.drain(5)
+    await after.alerts.flush()
+    assert after.telemetry.alerts == []
+
+
+async def test_an_alert_is_announced_although_the_archive_is_away_and_then_not_again() -> None:
+    archive = MoodyArchive()
+    bench = Bench(archive=archive)
+    await crossing_settlement(bench)
+    assert await bench.deliver.drain(5)
+    await bench.alerts.flush()
+    assert [percent for _, _, percent in bench.telemetry.alerts] == [50, 80, 95]
+    archive.up = True
+    await bench.alerts.flush()
+    assert [percent for _, _, percent in bench.telemetry.alerts] == [50, 80, 95]
+    assert len(await archive.newest(9)) == 3
+
+
+async def test_a_threshold_that_is_only_reserved_is_not_announced() -> None:
+    bench = Bench()
+    await bench.store.mark_restored()
+    strict = budget_cap(100_000, bench.clock.now_ms(), strict=True)
+    reservation = await bench.store.take(claim(strict, tokens=10))
+    await bench.store.take(claim(strict, tokens=97_000))
+    bench.settle(reservation, 10)
+    bench.store.deaf = True
+
+    async def work() -> None:
+        await until(lambda: bench.settlements.nothing_owed)
+
+    await with_jobs(bench, work)
+    assert len(bench.store.settled) == 2, "repeated because nobody knew"
+    await bench.alerts.flush()
+    assert bench.telemetry.alerts == []
 
 
 async def test_an_archive_that_is_away_keeps_no_settlement_waiting() -> None:

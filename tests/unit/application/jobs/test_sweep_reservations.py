@@ -152,6 +152,7 @@ async def test_sweeping_a_budget_over_a_threshold_alerts() -> None:
     await bench.abandon()
     bench.clock.advance(61)
     await bench.sweeper.round()
+    await bench.alerts.flush()
     assert bench.telemetry.alerts == [("user", "daily", 50)]
 
 
