@@ -12,7 +12,9 @@ from typing import Any
 
 import httpx
 import pytest
+from redis.asyncio import Redis
 
+from entrypoints.datadir import DataDir
 from tests.support.answers import Answer, Drop, answer
 from tests.support.installation import MODEL, Installation, all_records, installed
 from tests.support.openai_bodies import error, openai_completion, openai_stream
@@ -345,3 +347,55 @@ async def test_requests_that_end_in_every_way_leave_the_books_balanced(
         )
 
     await asyncio.to_thread(wait_until, balanced, within_s=60, what="the books balance")
+
+
+async def test_a_store_wiped_under_load_gets_its_budgets_back_and_no_alert_twice(
+    limited: Installation,
+) -> None:
+    key = await asyncio.to_thread(
+        fresh_user,
+        limited,
+        "wiped",
+        limits=[user_limit(1_000_000)],
+        budgets=[{"period": "monthly", "limit": 20_000}],
+    )
+    holder = DataDir(limited.program.data_dir).running_holder()
+    assert holder is not None
+    assert holder.stores is not None
+    answered = asyncio.Semaphore(0)
+    async with (
+        Redis.from_url(holder.stores.redis_url) as redis,
+        ScriptedUpstream(port=limited.upstream_port) as upstream,
+        limited.client(key) as client,
+    ):
+        upstream.always(openai_completion())
+
+        async def one_client() -> None:
+            for _ in range(30):
+                reply = await client.post("/chat/completions", json=BODY)
+                assert reply.status_code == 200
+                answered.release()
+
+        async with asyncio.TaskGroup() as load:
+            for _ in range(20):
+                load.create_task(one_client())
+            for _ in range(300):
+                await answered.acquire()
+            await redis.flushall()
+
+    def back() -> bool:
+        shown = limited.program.run(
+            "limits", "explain", "--user", "wiped@example.com", "--model", MODEL, "--json"
+        )
+        used = {item["label"]: item["used"] for item in shown.json()["limits"]}
+        return used["user:budget/monthly"] == 600 * 29
+
+    await asyncio.to_thread(wait_until, back, within_s=90, what="the budget is back")
+    assert limited.ready.setup_url is not None
+    token = limited.ready.setup_url.rpartition("token=")[2]
+    async with httpx.AsyncClient(base_url=limited.ready.console_url) as console:
+        reply = await console.get(
+            "/api/budgets/alerts", headers={"authorization": f"Bearer {token}"}
+        )
+    fired = [item["threshold_pct"] for item in reply.json()["items"] if item["limit"] == 20_000]
+    assert sorted(fired) == [50, 80]
