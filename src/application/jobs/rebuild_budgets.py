@@ -80,8 +80,8 @@ class RebuildBudgets:
         self._again_every_s = again_every_s
         self._again_for_s = again_for_s
         self._backoff = Backoff(first_s=0.2, longest_s=5.0)
+        self._again_until = 0.0
         self._suspected: set[tuple[str, int]] = set()
-        self._seen_epoch = 0
         self._again_at = 0.0
 
     async def run(self) -> None:
@@ -103,31 +103,15 @@ class RebuildBudgets:
         Raises:
             ServiceUnavailable: a store cannot be asked now; soft budgets go on meanwhile.
         """
-        epoch = await self._store.epoch()
-        if epoch:
-            await self._look_again(epoch)
+        if await self._store.epoch():
+            now = self._clock.monotonic()
+            if self._again_at <= now < self._again_until:
+                self._again_at = now + self._again_every_s
+                await self._restore()
             return
         async with self._leases.hold(LEASE) as leading:
             if leading and not await self._store.epoch():
                 await self._rebuild()
-
-    async def _look_again(self, epoch: int) -> None:
-        """Restore once more now and then while the epoch is young.
-
-        Every process does: what was over before the epoch is charged by nobody else, so it must not
-        depend on the life of the one that began it.
-        """
-        now = self._clock.monotonic()
-        if epoch != self._seen_epoch:
-            self._seen_epoch = epoch
-            self._again_at = now + self._again_every_s
-        young = self._clock.now_ms() - epoch < self._again_for_s * 1000
-        if not young or now < self._again_at:
-            return
-        async with self._leases.hold(LEASE) as leading:
-            if leading:
-                self._again_at = now + self._again_every_s
-                await self._restore()
 
     async def _rebuild(self) -> None:
         self._suspected.clear()
@@ -137,8 +121,9 @@ class RebuildBudgets:
             count = await self._restore()
         epoch = await self._store.mark_restored()
         log.warning("budgets_restored", counters=count, epoch=epoch)
-        self._seen_epoch = epoch
-        self._again_at = self._clock.monotonic() + self._again_every_s
+        now = self._clock.monotonic()
+        self._again_at = now + self._again_every_s
+        self._again_until = now + self._again_for_s
 
     async def _restore(self) -> int:
         """Raise the counters to the ledger's sums; return how many there are."""

@@ -50,8 +50,7 @@ class LimitStore(Protocol):
         `LimitStoreUnavailable` or from a journal, is safe and changes nothing.
 
         `occurred_at_ms` is when the usage happened by the caller's clock. It matters only for a
-        reservation the store does not know: its windows count then, and its budgets are charged
-        unless that was before the epoch, for then they come from the ledger (`restore_budget`).
+        reservation the store does not know: its windows count then.
 
         Raises:
             LimitStoreUnavailable

@@ -21,7 +21,6 @@ from domain.limits.budgets import BudgetUnit
 from domain.limits.entries import BudgetEntry
 from domain.limits.periods import Period
 from domain.limits.policy import LimitPolicy
-from domain.limits.reservations import Reservation
 from domain.limits.rules import BudgetCap, Enforcement, Holder, HolderKind
 from domain.records.events import RequestRecord
 from domain.routing.catalog import Catalog, Model, ProviderKind, ProviderSpec
@@ -241,45 +240,6 @@ async def test_a_record_that_comes_late_is_made_up_for() -> None:
     bench.clock.advance(700)
     await bench.job.round()
     assert bench.ledger.asked == asked, "not for ever"
-
-
-async def test_a_late_record_is_made_up_for_by_another_process_too() -> None:
-    bench = Bench(USER_CAP)
-    bench.spend(10)
-    await bench.job.round()
-    job = RebuildBudgets(
-        bench.store,
-        bench.ledger,
-        Fixed(USER_CAP),
-        bench.leases,
-        bench.alerts,
-        clock=bench.clock,
-        randomness=EvenRandomness(),
-    )
-    await job.round()
-    bench.spend(5)
-    bench.clock.advance(31)
-    await job.round()
-    assert await bench.store.used(bench.entry(SubjectKind.USER, "user-1")) == 15
-
-
-@pytest.mark.parametrize("stored_first", [True, False])
-async def test_a_settlement_that_waited_for_a_store_that_comes_back_empty_counts_once(
-    *, stored_first: bool
-) -> None:
-    bench = Bench(USER_CAP)
-    entry = bench.entry(SubjectKind.USER, "user-1")
-    owed = Reservation.unconfirmed(claim(entry), MONDAY_MS)
-    bench.clock.advance(2)
-    if stored_first:
-        bench.spend(100)
-    await bench.job.round()
-    await bench.store.settle(owed, Spend(tokens=100), occurred_at_ms=MONDAY_MS + 1_000)
-    if not stored_first:
-        bench.spend(100)
-    bench.clock.advance(31)
-    await bench.job.round()
-    assert await bench.store.used(entry) == 100
 
 
 async def test_alerts_that_were_given_before_the_wipe_are_not_given_again() -> None:
