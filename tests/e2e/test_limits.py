@@ -23,6 +23,7 @@ from tests.support.scripted_upstream import ReceivedRequest, ScriptedUpstream
 
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 20}
 CLIENTS = 200
+WIPED_BUDGET = 20_001  # no other test of this installation has a budget of this size
 
 pytestmark = pytest.mark.xdist_group("limits")  # they share one installation
 OWNER = "admin@thinkwatch.local"
@@ -357,7 +358,7 @@ async def test_a_store_wiped_under_load_gets_its_budgets_back_and_no_alert_twice
         limited,
         "wiped",
         limits=[user_limit(1_000_000)],
-        budgets=[{"period": "monthly", "limit": 20_000}],
+        budgets=[{"period": "monthly", "limit": WIPED_BUDGET}],
     )
     holder = DataDir(limited.program.data_dir).running_holder()
     assert holder is not None
@@ -397,5 +398,5 @@ async def test_a_store_wiped_under_load_gets_its_budgets_back_and_no_alert_twice
         reply = await console.get(
             "/api/budgets/alerts", headers={"authorization": f"Bearer {token}"}
         )
-    fired = [item["threshold_pct"] for item in reply.json()["items"] if item["limit"] == 20_000]
+    fired = [item["threshold_pct"] for item in reply.json()["items"] if item["limit"] == WIPED_BUDGET]
     assert sorted(fired) == [50, 80]
