@@ -35,6 +35,7 @@ from adapters.sql.budget_alerts import SqlBudgetAlerts
 from adapters.sql.configuration import SqlConfigurationSource
 from adapters.sql.engine import create_engine
 from adapters.sql.engine import ping as ping_sql
+from adapters.sql.idempotency import SqlIdempotencyKeys
 from adapters.sql.key_directory import SqlKeyDirectory
 from adapters.sql.leases import SqlLeaderLease
 from adapters.sql.migrations import scripts_directory
@@ -51,6 +52,7 @@ from adapters.wire.openai_chat import OpenAIChatCodec
 from application.console.administrators import ManageAdministrators
 from application.console.configuration.apply import ApplyConfiguration
 from application.console.configuration.export import ExportConfiguration
+from application.console.idempotency import IdempotentRequests
 from application.console.keys import ManageKeys
 from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
@@ -456,6 +458,7 @@ def _open_console(process: _Process, clickhouse: ClickHouse, token: Secret) -> C
             overrides=ManageOverrides(uow, clock, ids),
             standings=LimitStandings(uow, process.limit_store, process.limit_store, clock),
             alerts=BudgetAlertList(SqlBudgetAlerts(process.engine)),
+            requests=IdempotentRequests(SqlIdempotencyKeys(process.engine), clock, ids),
         ),
         request_records=RequestRecords(ClickHouseRequestLog(clickhouse), clock=process.clock),
         token=token,

@@ -40,10 +40,10 @@ def create_console_api(console: Console) -> Litestar:
     return Litestar(
         route_handlers=[
             *request_routes(console.request_records),
-            *rule_routes(console.limits.rules),
-            *override_routes(console.limits.overrides),
+            *rule_routes(console.limits.rules, console.limits.requests),
+            *override_routes(console.limits.overrides, console.limits.requests),
             *standing_routes(console.limits.standings),
-            *budget_routes(console.limits.budgets),
+            *budget_routes(console.limits.budgets, console.limits.requests),
             *budget_alert_routes(console.limits.alerts),
             *PAGES,
             console_health_route(console.health),

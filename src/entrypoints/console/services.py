@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from application.console.idempotency import IdempotentRequests
 from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
 from application.console.limits.overrides import ManageOverrides
@@ -20,6 +21,7 @@ class LimitServices(Struct, frozen=True, kw_only=True):
     overrides: ManageOverrides
     standings: LimitStandings
     alerts: BudgetAlertList
+    requests: IdempotentRequests
 
 
 class Console(Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from adapters.sql.tables.budget_alerts import BudgetAlertRow
 from adapters.sql.tables.catalog import ModelRow, PriceRow, ProviderRow, RouteRow
+from adapters.sql.tables.idempotency import IdempotencyKeyRow
 from adapters.sql.tables.keys import ApiKeyRow, ApiKeyTeamRow
 from adapters.sql.tables.limits import (
     BudgetCapRow,
@@ -19,6 +20,7 @@ __all__ = [
     "BudgetCapRow",
     "ConcurrencyCapRow",
     "ConfigRevisionRow",
+    "IdempotencyKeyRow",
     "LimitOverrideRow",
     "LimitRuleRow",
     "ModelRow",

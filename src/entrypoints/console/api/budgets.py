@@ -6,9 +6,11 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Response
 from msgspec import Struct, structs
 
+from application.console.idempotency import IdempotentRequests
 from application.console.limits.collection import BudgetCollection, Outcome, Page, Row
 from application.console.limits.documents import BudgetEntry, BudgetPatch, BudgetView
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
+from entrypoints.console.idempotency import IdempotencyKey, once
 
 
 class BudgetPage(Page[BudgetView], frozen=True):
@@ -46,7 +48,9 @@ class BudgetRemoval(Struct, frozen=True):
     item: BudgetView
 
 
-def budget_routes(budgets: BudgetCollection) -> list[HTTPRouteHandler]:
+def budget_routes(
+    budgets: BudgetCollection, requests: IdempotentRequests
+) -> list[HTTPRouteHandler]:
     """Return the route handlers."""
 
     @get("/api/budgets", operation_id="list_budgets", tags=["budgets"])
@@ -60,10 +64,16 @@ def budget_routes(budgets: BudgetCollection) -> list[HTTPRouteHandler]:
         return answer(BudgetPage(page.items, page.next_cursor, page.total))
 
     @post("/api/budgets", operation_id="create_budget", tags=["budgets"])
-    async def create_budget(data: JSONBody[BudgetEntry]) -> Response[BudgetView]:
+    async def create_budget(
+        data: JSONBody[BudgetEntry], idempotency_key: IdempotencyKey = None
+    ) -> Response[BudgetView]:
         """Create a budget; 409 when its target has one."""
-        made = await budgets.create(data)
-        return versioned(made, status=201, location=f"/api/budgets/{made.view.id}")
+
+        async def work() -> Response[BudgetView]:
+            made = await budgets.create(data)
+            return versioned(made, status=201, location=f"/api/budgets/{made.view.id}")
+
+        return await once(requests, idempotency_key, "POST /api/budgets", data, work)
 
     @post("/api/budgets/bulk", operation_id="change_budgets", tags=["budgets"], status_code=200)
     async def change_budgets(

@@ -6,6 +6,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Response
 from msgspec import Struct
 
+from application.console.idempotency import IdempotentRequests
 from application.console.limits.overrides import (
     ManageOverrides,
     OverrideEntry,
@@ -13,6 +14,7 @@ from application.console.limits.overrides import (
     OverrideView,
 )
 from entrypoints.console.answers import answer
+from entrypoints.console.idempotency import IdempotencyKey, once
 
 # Until there are sessions, the set-up token is the one credential and nobody has a name.
 _ACTOR = "holder of the set-up token"
@@ -25,7 +27,9 @@ class OverrideRemoval(Struct, frozen=True):
     item: OverrideView
 
 
-def override_routes(overrides: ManageOverrides) -> list[HTTPRouteHandler]:
+def override_routes(
+    overrides: ManageOverrides, requests: IdempotentRequests
+) -> list[HTTPRouteHandler]:
     """Return the route handlers."""
 
     @get("/api/limits/overrides", operation_id="list_limit_overrides", tags=["limits"])
@@ -41,13 +45,19 @@ def override_routes(overrides: ManageOverrides) -> list[HTTPRouteHandler]:
         )
 
     @post("/api/limits/overrides", operation_id="set_limit_override", tags=["limits"])
-    async def set_limit_override(data: JSONBody[OverrideEntry]) -> Response[OverrideView]:
+    async def set_limit_override(
+        data: JSONBody[OverrideEntry], idempotency_key: IdempotencyKey = None
+    ) -> Response[OverrideView]:
         """Give one subject another value of a rule or budget.
 
         `replace` may loosen and must end within 90 days; `tighten` only lowers. Both need a reason.
         """
-        made = await overrides.set(data, set_by=_ACTOR)
-        return answer(made, status=201, location=f"/api/limits/overrides/{made.id}")
+
+        async def work() -> Response[OverrideView]:
+            made = await overrides.set(data, set_by=_ACTOR)
+            return answer(made, status=201, location=f"/api/limits/overrides/{made.id}")
+
+        return await once(requests, idempotency_key, "POST /api/limits/overrides", data, work)
 
     @get(
         "/api/limits/overrides/{override_id:str}",

@@ -6,9 +6,11 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Response
 from msgspec import Struct, structs
 
+from application.console.idempotency import IdempotentRequests
 from application.console.limits.collection import Outcome, Page, Row, RuleCollection
 from application.console.limits.documents import RuleEntry, RulePatch, RuleView
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
+from entrypoints.console.idempotency import IdempotencyKey, once
 
 
 class RulePage(Page[RuleView], frozen=True):
@@ -44,7 +46,7 @@ class RuleRemoval(Struct, frozen=True):
     item: RuleView
 
 
-def rule_routes(rules: RuleCollection) -> list[HTTPRouteHandler]:
+def rule_routes(rules: RuleCollection, requests: IdempotentRequests) -> list[HTTPRouteHandler]:
     """Return the route handlers."""
 
     @get("/api/limits", operation_id="list_limits", tags=["limits"])
@@ -58,10 +60,16 @@ def rule_routes(rules: RuleCollection) -> list[HTTPRouteHandler]:
         return answer(RulePage(page.items, page.next_cursor, page.total))
 
     @post("/api/limits", operation_id="create_rule", tags=["limits"])
-    async def create_rule(data: JSONBody[RuleEntry]) -> Response[RuleView]:
+    async def create_rule(
+        data: JSONBody[RuleEntry], idempotency_key: IdempotencyKey = None
+    ) -> Response[RuleView]:
         """Create a rule; 409 when its target has one."""
-        made = await rules.create(data)
-        return versioned(made, status=201, location=f"/api/limits/{made.view.id}")
+
+        async def work() -> Response[RuleView]:
+            made = await rules.create(data)
+            return versioned(made, status=201, location=f"/api/limits/{made.view.id}")
+
+        return await once(requests, idempotency_key, "POST /api/limits", data, work)
 
     @post("/api/limits/bulk", operation_id="change_limits", tags=["limits"], status_code=200)
     async def change_limits(

@@ -1,0 +1,54 @@
+"""`Idempotency-Key` on routes that create something."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar, cast
+
+import msgspec
+from litestar.params import HeaderParameter
+from litestar.response import Response
+
+from application.console.idempotency import IdempotentRequests
+from application.ports.idempotency import KeptAnswer
+
+T = TypeVar("T")
+
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        description=(
+            "With the same key and content, a request is carried out once within 24 hours; later "
+            "ones get its answer with `Idempotency-Replayed: true`, or 409 while it runs. 409 also "
+            "when the content is another."
+        ),
+    ),
+]
+
+
+async def once(
+    requests: IdempotentRequests,
+    key: str | None,
+    operation: str,
+    data: msgspec.Struct,
+    work: Callable[[], Awaitable[Response[T]]],
+) -> Response[T]:
+    """Answer with `work`, or what it answered to the first request with this key."""
+    if key is None:
+        return await work()
+
+    async def kept() -> KeptAnswer:
+        made = await work()
+        return KeptAnswer(
+            status=made.status_code or 201,
+            body=cast("bytes", made.content),
+            headers={name: str(text) for name, text in made.headers.items()},
+        )
+
+    answer, replayed = await requests.once(key, operation, msgspec.json.encode(data), kept)
+    headers = {**answer.headers, **({"Idempotency-Replayed": "true"} if replayed else {})}
+    return Response(
+        cast("T", answer.body),
+        status_code=answer.status,
+        media_type="application/json",
+        headers=headers,
+    )

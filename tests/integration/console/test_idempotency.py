@@ -1,0 +1,79 @@
+"""`Idempotency-Key` on the console's routes that create something."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from adapters.memory.request_log import MemoryRequestLog
+from adapters.sql.engine import create_engine
+from adapters.sql.idempotency import SqlIdempotencyKeys
+from adapters.system.clock import SystemClock
+from adapters.system.identifiers import UuidGenerator
+from application.console.request_records import RequestRecords
+from domain.secret import Secret
+from entrypoints.console.app import create_console_app
+from entrypoints.console.services import Console
+from entrypoints.health import HealthChecks
+from tests.support.configuration import sql_configuration
+from tests.support.limit_services import limit_services
+from tests.support.live_server import live_server
+
+RULE: dict[str, Any] = {"subject": "platform", "metric": "requests", "window": "1m", "limit": 2}
+BUDGET: dict[str, Any] = {"subject": "platform", "period": "daily", "unit": "usd", "limit": 12.5}
+KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
+
+
+@pytest.fixture
+async def http(postgres_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    engine, clock = create_engine(postgres_url), SystemClock()
+    async with sql_configuration(postgres_url) as stored:
+        console = Console(
+            request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
+            limits=limit_services(stored.uow, clock, keys=SqlIdempotencyKeys(engine)),
+            token=Secret("token"),
+            ids=UuidGenerator(),
+            health=HealthChecks({}),
+        )
+        headers = {"authorization": "Bearer token"}
+        async with (
+            live_server(create_console_app(console)) as url,
+            httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client,
+        ):
+            yield client
+    await engine.dispose()
+
+
+@pytest.mark.parametrize(("path", "entry"), [("/api/limits", RULE), ("/api/budgets", BUDGET)])
+async def test_a_repeated_creation_gets_the_first_answer(
+    http: httpx.AsyncClient, path: str, entry: dict[str, Any]
+) -> None:
+    first = await http.post(path, json=entry, headers=KEY)
+    again = await http.post(path, json=entry, headers=KEY)
+    assert (first.status_code, again.status_code) == (201, 201), again.text
+    assert again.content == first.content
+    for name in ("etag", "location", "content-type"):
+        assert again.headers[name] == first.headers[name]
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+    other = await http.post(path, json={**entry, "limit": 3}, headers=KEY)
+    assert other.status_code == 409
+    assert other.json()["type"] == "urn:thinkwatch:problem:idempotency_key_reused"
+
+
+async def test_concurrent_repetitions_set_one_override(http: httpx.AsyncClient) -> None:
+    rule = (await http.post("/api/limits", json=RULE)).json()
+    wish = {"limit_id": rule["id"], "action": "tighten", "limit": 1, "reason": "a loop"}
+    path = "/api/limits/overrides"
+    answers = await asyncio.gather(*(http.post(path, json=wish, headers=KEY) for _ in range(6)))
+    assert {each.status_code for each in answers} <= {201, 409}
+    assert len({each.content for each in answers if each.status_code == 201}) == 1
+    assert (await http.get(path)).json()["total"] == 1
+
+
+async def test_an_empty_key_is_refused(http: httpx.AsyncClient) -> None:
+    refused = await http.post("/api/limits", json=RULE, headers={"Idempotency-Key": ""})
+    assert refused.status_code == 400
+    assert refused.json()["errors"][0]["field"] == "Idempotency-Key"
