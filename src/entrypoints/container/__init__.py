@@ -1,0 +1,98 @@
+"""Composition root: the only package that builds adapters, one module per role.
+
+Each process opens the services of its roles on the stores it was given; everything that was opened
+is closed in reverse order when the context ends.
+"""
+
+import contextlib
+from collections.abc import AsyncGenerator
+
+from msgspec import Struct
+
+from adapters.identity.passwords import Argon2Passwords
+from adapters.providers.factory import ProvidersByKind
+from adapters.sql.unit_of_work import SqlUnitOfWork
+from application.console.administrators import ManageAdministrators
+from application.console.configuration.apply import ApplyConfiguration
+from application.console.configuration.export import ExportConfiguration
+from application.console.keys import ManageKeys
+from domain.secret import Secret
+from entrypoints.config import BootConfig
+from entrypoints.console.services import Console
+from entrypoints.container.clickhouse import open_clickhouse
+from entrypoints.container.console import open_console
+from entrypoints.container.gateway import open_gateway
+from entrypoints.container.limits import tend_limits
+from entrypoints.container.process import Process
+from entrypoints.container.worker import run_worker
+from entrypoints.gateway.services import Gateway
+from entrypoints.roles import Role, StoreUrls
+
+
+class Administration(Struct, frozen=True, kw_only=True):
+    """Use cases of the commands that work on the stores directly."""
+
+    keys: ManageKeys
+    administrators: ManageAdministrators
+    apply: ApplyConfiguration
+    export: ExportConfiguration
+
+
+class Container(Struct, frozen=True, kw_only=True):
+    """The services of one process; None for roles it does not have."""
+
+    gateway: Gateway | None = None
+    console: Console | None = None
+
+    def begin_drain(self) -> None:
+        """Turn readiness red: no new traffic, running requests go on."""
+        for app in (self.gateway, self.console):
+            if app is not None:
+                app.health.draining = True
+
+
+@contextlib.asynccontextmanager
+async def open_container(
+    config: BootConfig, stores: StoreUrls, roles: frozenset[Role], setup_token: Secret
+) -> AsyncGenerator[Container]:
+    """Open the services of `roles`; background tasks run until the context ends.
+
+    Leaving the context drains: records are shipped, key uses written, connections closed, each step
+    bounded in time.
+
+    Raises:
+        DomainError: a store cannot be used; the message says which.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        process = await Process.open(config, stores, stack, roles)
+        if Role.GATEWAY in roles or Role.WORKER in roles:
+            tend_limits(process)
+        gateway = await open_gateway(process) if Role.GATEWAY in roles else None
+        console = None
+        if Role.CONSOLE in roles or Role.WORKER in roles:
+            clickhouse = await open_clickhouse(process)
+            if Role.WORKER in roles:
+                run_worker(process, clickhouse)
+            if Role.CONSOLE in roles:
+                console = open_console(process, clickhouse, setup_token)
+        # Registered last, so it runs first, on everything that is still open.
+        stack.push_async_callback(process.drains.run)
+        yield Container(gateway=gateway, console=console)
+
+
+@contextlib.asynccontextmanager
+async def open_administration(
+    config: BootConfig, stores: StoreUrls
+) -> AsyncGenerator[Administration]:
+    """Open what commands such as `apply` and `keys` need."""
+    async with contextlib.AsyncExitStack() as stack:
+        process = await Process.open(config, stores, stack, frozenset())
+        clock, ids, randomness = process.clock, process.ids, process.randomness
+        uow = SqlUnitOfWork(process.engine, process.feed)
+        providers = ProvidersByKind(process.cipher, process.transport_of, clock)
+        yield Administration(
+            keys=ManageKeys(uow, clock, ids, randomness),
+            administrators=ManageAdministrators(uow, Argon2Passwords(), clock, ids, randomness),
+            apply=ApplyConfiguration(uow, process.cipher, providers, clock, ids, randomness),
+            export=ExportConfiguration(uow, clock),
+        )

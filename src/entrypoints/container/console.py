@@ -1,0 +1,43 @@
+"""The role `console`: the use cases behind `/api`."""
+
+from adapters.clickhouse.client import ClickHouse
+from adapters.clickhouse.request_log import ClickHouseRequestLog
+from adapters.sql.budget_alerts import SqlBudgetAlerts
+from adapters.sql.idempotency import SqlIdempotencyKeys
+from adapters.sql.unit_of_work import SqlUnitOfWork
+from application.console.idempotency import IdempotentRequests
+from application.console.limits.alerts import BudgetAlertList
+from application.console.limits.collection import BudgetCollection, RuleCollection
+from application.console.limits.overrides import ManageOverrides
+from application.console.limits.standing import LimitStandings
+from application.console.request_records import RequestRecords
+from domain.secret import Secret
+from entrypoints.console.services import Console, LimitServices
+from entrypoints.container.process import Process
+from entrypoints.health import HealthChecks
+
+
+def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Console:
+    """Open the use cases behind `/api`; `token` is what the first visitor must know."""
+    uow, clock, ids = SqlUnitOfWork(process.engine, process.feed), process.clock, process.ids
+    return Console(
+        limits=LimitServices(
+            rules=RuleCollection(uow, clock, ids),
+            budgets=BudgetCollection(uow, clock, ids),
+            overrides=ManageOverrides(uow, clock, ids),
+            standings=LimitStandings(uow, process.limit_store, process.limit_store, clock),
+            alerts=BudgetAlertList(SqlBudgetAlerts(process.engine)),
+            requests=IdempotentRequests(SqlIdempotencyKeys(process.engine), clock, ids),
+        ),
+        request_records=RequestRecords(ClickHouseRequestLog(clickhouse), clock=process.clock),
+        token=token,
+        ids=process.ids,
+        health=HealthChecks(
+            {
+                "database": process.ping_database,
+                "redis": process.ping_redis,
+                "clickhouse": clickhouse.ping,
+            },
+            reported_only=frozenset({"clickhouse"}),
+        ),
+    )

@@ -1,0 +1,110 @@
+"""The role `gateway`: the inference pipeline and the way its records and settlements go."""
+
+from adapters.journal.adoption import FileDeadJournals
+from adapters.journal.journal import FileJournal
+from adapters.journal.syncing import Fsync
+from adapters.providers.factory import ProvidersByKind
+from adapters.sql.configuration import SqlConfigurationSource
+from adapters.sql.key_directory import SqlKeyDirectory
+from adapters.wire.openai_chat import OpenAIChatCodec
+from application.gateway.admission import Admission
+from application.gateway.authenticate import Authenticator
+from application.gateway.dispatch import Dispatcher
+from application.gateway.handle_inference import HandleInference
+from application.gateway.limit_gate import LimitGate
+from application.gateway.list_models import ListModels
+from application.gateway.relay import Relay
+from application.gateway.settlement import Books
+from application.jobs.adopt_journals import AdoptJournals
+from application.jobs.flush_key_use import FlushKeyUse
+from application.jobs.ship_records import ShipRecords
+from application.runtime.provider_pool import ProviderPool
+from application.runtime.refresh import SnapshotRefresher
+from application.runtime.snapshot import CurrentSnapshot
+from entrypoints.container.limits import open_settlements
+from entrypoints.container.process import Process
+from entrypoints.gateway.errors import describe_error
+from entrypoints.gateway.services import Gateway
+from entrypoints.health import HealthChecks
+
+
+async def open_gateway(process: Process) -> Gateway:
+    """Open the inference pipeline on a first snapshot, and what runs beside it."""
+    clock, tasks = process.clock, process.tasks
+    runtime = CurrentSnapshot()
+    keys = Authenticator(
+        SqlKeyDirectory(process.engine),
+        clock,
+        lambda: runtime.get().settings.integer("security.key_outage_grace_seconds"),
+    )
+    pool = ProviderPool(ProvidersByKind(process.cipher, process.transport_of, clock), tasks)
+    process.stack.push_async_callback(pool.aclose)
+    refresher = SnapshotRefresher(
+        SqlConfigurationSource(process.engine),
+        process.feed,
+        pool,
+        runtime,
+        on_keys_changed=keys.invalidate,
+        on_revisions_confirmed=keys.confirm,
+    )
+    await refresher.load()
+
+    journal = FileJournal.create(
+        process.journal_dir,
+        process.instance,
+        clock=clock,
+        quota_bytes=lambda: runtime.get().settings.integer("records.journal_quota_bytes"),
+        fsync=Fsync(runtime.get().settings.text("journal.fsync")),
+        on_lost=lambda reason: process.telemetry.record_lost("requests", reason),
+    )
+    bus = process.bus()
+    ship = ShipRecords(journal, bus, clock=clock, randomness=process.randomness)
+    adopt = AdoptJournals(
+        FileDeadJournals(process.journal_dir), bus, clock=clock, randomness=process.randomness
+    )
+    flush = FlushKeyUse(keys)
+    process.drains.first(ship.drain)
+    process.drains.then(adopt.drain)
+    process.drains.then(flush.drain)
+    process.drains.at_the_end(journal.shut)
+    tasks.run_forever("configuration-feed", refresher.follow_feed)
+    tasks.run_forever("configuration-poll", refresher.poll)
+    tasks.run_forever("ship-records", ship.run)
+    tasks.run_forever("adopt-journals", adopt.run)
+    tasks.run_forever("flush-key-use", flush.run)
+
+    books = Books(journal, clock, describe_error, process.instance, process.telemetry)
+
+    gate = LimitGate(process.limit_store, own_replicas=process.config.workers)
+    tasks.run_forever("limit-store-probe", gate.probe)
+    settlements = open_settlements(process, gate)
+    admission = Admission(gate, settlements, clock, process.ids, process.telemetry)
+
+    async def provider_active() -> None:
+        if not runtime.get().providers:
+            raise LookupError("no active provider")
+
+    return Gateway(
+        handle_inference=HandleInference(
+            runtime,
+            keys,
+            books,
+            admission,
+            Dispatcher(clock, process.randomness, admission),
+            Relay(books),
+        ),
+        list_models=ListModels(runtime, keys),
+        openai_chat=OpenAIChatCodec(),
+        clock=clock,
+        ids=process.ids,
+        health=HealthChecks(
+            {
+                "database": process.ping_database,
+                "redis": process.ping_redis,
+                "provider": provider_active,
+            }
+        ),
+        trusted_proxies=process.trusted_proxies,
+        metrics=process.metrics,
+        metrics_token=process.config.metrics_bearer_token,
+    )

@@ -1,0 +1,44 @@
+"""The role `worker`: records into ClickHouse, budgets rebuilt from it."""
+
+from adapters.clickhouse.client import ClickHouse
+from adapters.clickhouse.ledger import ClickHouseLedger
+from adapters.clickhouse.writer import ClickHouseRequests
+from adapters.journal.adoption import FileDeadJournals
+from adapters.sql.configuration import SqlConfigurationSource
+from adapters.sql.leases import SqlLeaderLease
+from application.jobs.adopt_journals import AdoptJournals
+from application.jobs.rebuild_budgets import RebuildBudgets
+from application.jobs.store_records import StoreRecords
+from entrypoints.container.process import Process
+
+
+def run_worker(process: Process, clickhouse: ClickHouse) -> None:
+    """Run the jobs between bus, ClickHouse and budgets."""
+    bus = process.bus()
+    store = StoreRecords(
+        bus,
+        ClickHouseRequests(clickhouse),
+        group="clickhouse",
+        clock=process.clock,
+        randomness=process.randomness,
+    )
+    adopt = AdoptJournals(
+        FileDeadJournals(process.journal_dir),
+        bus,
+        clock=process.clock,
+        randomness=process.randomness,
+    )
+    process.drains.first(store.drain)
+    process.drains.then(adopt.drain)
+    rebuild = RebuildBudgets(
+        process.limit_store,
+        ClickHouseLedger(clickhouse),
+        SqlConfigurationSource(process.engine),
+        SqlLeaderLease(process.engine),
+        process.alerts,
+        clock=process.clock,
+        randomness=process.randomness,
+    )
+    process.tasks.run_forever("rebuild-budgets", rebuild.run)
+    process.tasks.run_forever("store-records", store.run)
+    process.tasks.run_forever("adopt-journals", adopt.run)
