@@ -259,6 +259,11 @@ class LimitExceeded(DomainError):
         self.label = label
         self.retry_after_ms = retry_after_ms
 
+    @property
+    def over_budget(self) -> bool:
+        """Whether it is a budget, which a new period frees and not a pause."""
+        return ":budget/" in self.label
+
 
 class UpstreamFailure(DomainError):
     """The provider did not give an answer that can be passed on."""

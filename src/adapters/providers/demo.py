@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from adapters.providers.demo_answer import answer, prompt_tokens
 from adapters.providers.demo_request import read_request
@@ -128,6 +128,8 @@ class DemoProvider(Provider):
             self._config.latency_ms / 1000, call.timeouts.first_byte, "first_byte", deadline
         )
         request = read_request(call.body)
+        if call.output_bound is not None:
+            request = structs.replace(request, max_completion_tokens=call.output_bound)
         head = call.head
         seed = hashlib.sha256(call.body).hexdigest()[:20]
         answers = [answer(request, index, seed) for index in range(head.choices)]

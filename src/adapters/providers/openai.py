@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from adapters.providers.openai_config import OpenAIConfig
 from adapters.providers.retry_after import retry_after_ms
-from adapters.wire.edit import edit_request
+from adapters.wire.edit import OutputBound, edit_request
 from adapters.wire.openai_chat_replies import ChatReplyScanner, ChatStreamScanner
 from adapters.wire.openai_errors import (
     MessageScrubber,
@@ -90,7 +90,10 @@ class OpenAIProvider(Provider):
         return WireFormat.OPENAI_CHAT
 
     async def open(self, call: ProviderCall) -> UpstreamReply:
-        """Send the caller's body with the model replaced; nothing else of the client's goes out."""
+        """Send the caller's body with the model replaced, and bounded if it must be.
+
+        Nothing else of the client's goes out.
+        """
         head = call.head
         ask_for_usage = head.stream and not head.include_usage and self._config.stream_usage
         response = await self._transport.send(
@@ -103,7 +106,10 @@ class OpenAIProvider(Provider):
                     (b"x-request-id", call.request_id.encode()),
                 ),
                 body=edit_request(
-                    call.body, model=call.upstream_model, ask_for_usage=ask_for_usage
+                    call.body,
+                    model=call.upstream_model,
+                    ask_for_usage=ask_for_usage,
+                    bound=self._bound(call),
                 ),
                 timeouts=call.timeouts,
             )
@@ -125,6 +131,11 @@ class OpenAIProvider(Provider):
     async def aclose(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
+
+    def _bound(self, call: ProviderCall) -> OutputBound | None:
+        if call.output_bound is None:
+            return None
+        return OutputBound(self._config.bound_name, call.output_bound)
 
     async def _check(self, response: UpstreamResponse, *, stream: bool) -> None:
         """Raise for everything that is not an answer to be relayed."""

@@ -76,6 +76,7 @@ class OpenAIConfig(Struct, frozen=True, kw_only=True):
         chat_url: absolute URL of the Chat Completions operation.
         headers: headers of every request, credentials included.
         stream_usage: whether to ask for usage in streams on our own account.
+        bound_name: the member that bounds generated tokens.
         private: texts that must never appear in a message to a client.
         proxy: URL of the HTTP proxy, its credentials included; None for a direct connection.
     """
@@ -83,6 +84,7 @@ class OpenAIConfig(Struct, frozen=True, kw_only=True):
     chat_url: str
     headers: tuple[tuple[bytes, bytes], ...]
     stream_usage: bool
+    bound_name: str
     private: tuple[str, ...]
     proxy: str | None = None
 
@@ -119,9 +121,15 @@ def configure(spec: ProviderSpec, cipher: SecretCipher) -> OpenAIConfig:
         chat_url=f"{base_url}/chat/completions",
         headers=tuple((name.encode(), value.encode()) for name, value in headers.items()),
         stream_usage=_flag(spec.options, "stream_usage", default=True),
+        bound_name=_bound_name(spec.kind),
         private=private,
         proxy=proxy,
     )
+
+
+def _bound_name(kind: ProviderKind) -> str:
+    """Return OpenAI's name, which its reasoning models insist on; others know the older one."""
+    return "max_completion_tokens" if kind is ProviderKind.OPENAI else "max_tokens"
 
 
 def _check_options(options: Mapping[str, object]) -> None:

@@ -8,6 +8,7 @@ from msgspec import UNSET, Raw
 
 from adapters.wire.json_depth import exceeds_depth
 from adapters.wire.members import MemberFinder
+from adapters.wire.openai_media import media_of
 from adapters.wire.schemas.openai_chat import (
     MaybeRaw,
     PublicErrorBody,
@@ -46,6 +47,7 @@ _LONGEST_TAG = 512
 _LONGEST_END_USER = 512
 _LARGEST_METADATA = 64 * 1024
 
+_QUOTA = "insufficient_quota"
 _CLIENT_KINDS = frozenset(
     {"invalid_request", "authentication", "permission", "not_found", "too_large"}
 )
@@ -80,16 +82,22 @@ class OpenAIChatCodec(DialectCodec):
             max_output_tokens=_max_output_tokens(members),
             choices=_choices(members.n),
             end_user=_end_user(members.user) or _end_user(members.safety_identifier),
+            media=media_of(members.messages),
             metadata=_metadata(members.metadata),
         )
 
     def error_body(self, error: PublicError) -> bytes:
-        """Return `{"error": {message, type, param, code, request_id}}`."""
+        """Return `{"error": {message, type, param, code, limit, request_id}}`.
+
+        A spent budget is `insufficient_quota` in type and code, as at OpenAI
+        (https://platform.openai.com/docs/guides/error-codes): clients do not wait for it to pass.
+        """
         detail = PublicErrorDetail(
             message=error.message,
             type=error.upstream_kind or _error_type(error.kind),
             param=error.param,
-            code=error.code,
+            code=_QUOTA if error.kind == "quota" else error.code,
+            limit=error.limit or UNSET,
             request_id=error.request_id or UNSET,
         )
         return _ENCODER.encode(PublicErrorBody(detail))
@@ -239,6 +247,8 @@ def _error_type(kind: str) -> str:
     """Return OpenAI's `type` for a category of error."""
     if kind in _CLIENT_KINDS:
         return "invalid_request_error"
+    if kind == "quota":
+        return _QUOTA
     if kind == "rate_limit":
         return "rate_limit_error"
     return "server_error"

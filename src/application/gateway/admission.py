@@ -13,7 +13,7 @@ from application.gateway.limit_gate import FailureMode, LimitGate, Passed, Unava
 from application.gateway.limit_settlements import RESERVATION_LIFETIME_MS
 from application.ports.clock import Clock, IdGenerator
 from application.runtime.snapshot import RuntimeSnapshot
-from domain.accounting.estimate import estimate
+from domain.accounting.estimate import DEFAULT_OUTPUT_TOKENS, estimate
 from domain.accounting.pricing import weighted_tokens
 from domain.accounting.usage import TokenUsage
 from domain.errors import LimitExceeded
@@ -142,6 +142,9 @@ class Admission:
                 max_output_tokens=head.max_output_tokens,
                 model_output_cap=model.max_output_tokens,
                 choices=head.choices,
+                images=head.media.images,
+                image_bytes=head.media.image_bytes,
+                audio_bytes=head.media.audio_bytes,
             ),
         )
 
@@ -211,6 +214,7 @@ class Admission:
         entries = now.limits.bind(chain, call.surface, now_ms).entries
         if not entries:
             return
+        _bound_output(call, model, entries)
         mode = FailureMode(now.settings.text("security.rate_limit_fail_closed"))
         self._check_price(model, entries, now, call.started_at_ms)
         claim = Claim(
@@ -286,6 +290,19 @@ class Admission:
                     retry_after_ms=None,
                     message=f"The model '{model.name}' has no price, and a USD budget applies.",
                 )
+
+
+def _bound_output(call: InferenceCall, model: Model, entries: Sequence[Entry]) -> None:
+    """Give a request without any bound the one its estimate counts on, where a limit is strict."""
+    head = call.head
+    if head is None or head.max_output_tokens is not None or model.max_output_tokens is not None:
+        return
+    if any(_reserves_tokens(entry) for entry in entries):
+        call.output_bound = DEFAULT_OUTPUT_TOKENS
+
+
+def _reserves_tokens(entry: Entry) -> bool:
+    return isinstance(entry, WindowEntry | BudgetEntry) and entry.strict and not entry.shadow
 
 
 def spend_of(usage: TokenUsage, model: Model, at_ms: int) -> Spend:

@@ -32,6 +32,8 @@ class InferenceCall:
         credentials: values of all credential headers that were sent.
         started: monotonic seconds at arrival.
         rate_limits: the tightest window rules, once they have been checked.
+        output_bound: the most tokens a choice may have, set where a strict limit needs a bound and
+            neither the request nor the model has one.
         client_gone: set when the client hung up.
         dispatched: set once the request may go upstream.
         committed: set by the edge when it has answered 200 to keep a silent stream alive.
@@ -59,6 +61,7 @@ class InferenceCall:
     dispatched: bool = False
     committed: bool = False
     rate_limits: RateLimits | None = None
+    output_bound: int | None = None
 
 
 class Reply:

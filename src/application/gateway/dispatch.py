@@ -120,6 +120,7 @@ class Dispatcher:
                 request_id=call.request_id,
                 timeouts=_timeouts(settings),
                 max_reply_bytes=max_reply_bytes,
+                output_bound=call.output_bound,
             )
         )
         settlement.note_summary(reply.scanner.summary)

@@ -15,8 +15,9 @@ class PublicError(Struct, frozen=True, kw_only=True):
     Attributes:
         status: HTTP status.
         kind: coarse category: `invalid_request`, `authentication`, `permission`, `not_found`,
-            `too_large`, `rate_limit`, `overloaded`, `timeout`, `upstream`, `internal`.
+            `too_large`, `rate_limit`, `quota`, `overloaded`, `timeout`, `upstream`, `internal`.
         code: stable machine-readable code.
+        limit: label of the limit of ours that refused, e.g. `user:requests/1m`.
         upstream_kind: error type as the provider named it, kept for same-format replies.
     """
 
@@ -25,6 +26,7 @@ class PublicError(Struct, frozen=True, kw_only=True):
     code: str
     message: str
     param: str | None = None
+    limit: str | None = None
     request_id: str = ""
     retry_after_ms: int | None = None
     upstream_kind: str | None = None

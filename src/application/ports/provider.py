@@ -19,6 +19,8 @@ class ProviderCall(Struct, frozen=True, kw_only=True):
     Attributes:
         body: the caller's request body in the provider's wire format.
         request_id: sent upstream as `x-request-id`.
+        output_bound: put into the request as the most tokens to be generated for each choice; None
+            leaves it as the caller wrote it.
     """
 
     body: bytes
@@ -27,6 +29,7 @@ class ProviderCall(Struct, frozen=True, kw_only=True):
     request_id: str
     timeouts: UpstreamTimeouts
     max_reply_bytes: int
+    output_bound: int | None = None
 
 
 class ReplySummary(Struct, kw_only=True):

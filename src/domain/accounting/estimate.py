@@ -10,23 +10,29 @@ from domain.accounting.usage import TokenUsage
 # down to 2.
 _ASCII_BYTES_PER_TOKEN = 2
 _ASCII = bytes(range(128))
-# Used when neither the request nor the model bounds its output.
+# Used when neither the request nor the model bounds its output; where a strict limit counts on it,
+# the request that goes upstream gets it as its bound.
 DEFAULT_OUTPUT_TOKENS = 4_096
-# An image or page given inline or by URL costs about this much whatever its size in bytes.
-TOKENS_PER_MEDIA_PART = 2_000
+# An image given inline or by URL costs up to about this much whatever its size in bytes: providers
+# scale it down to a number of tiles.
+TOKENS_PER_IMAGE = 2_000
+# Sound takes at most about 32 tokens a second, and at least 6 kbit/s: 1,000 bytes of base64.
+_AUDIO_BYTES_PER_TOKEN = 16
 
 
-def estimate_input(body: bytes, *, media_parts: int = 0, media_bytes: int = 0) -> int:
+def estimate_input(
+    body: bytes, *, images: int = 0, image_bytes: int = 0, audio_bytes: int = 0
+) -> int:
     """Return an upper guess of the input tokens of a JSON request body.
 
     ASCII counts two bytes a token, anything else one byte a token, which no byte-level vocabulary
-    exceeds. `media_bytes` (base64 text of inline media, ASCII) is not counted as text, every one
-    of `media_parts` at a flat rate.
+    exceeds. Inline media (`image_bytes`, `audio_bytes`: base64 text, ASCII) does not count as text:
+    every one of `images` counts at a flat rate, sound by its length.
     """
     other = len(body.translate(None, _ASCII))
-    ascii_bytes = max(0, len(body) - other - media_bytes)
+    ascii_bytes = max(0, len(body) - other - image_bytes - audio_bytes)
     text = -(-ascii_bytes // _ASCII_BYTES_PER_TOKEN) + other
-    return text + media_parts * TOKENS_PER_MEDIA_PART
+    return text + images * TOKENS_PER_IMAGE + -(-audio_bytes // _AUDIO_BYTES_PER_TOKEN)
 
 
 def estimate_output(
@@ -47,14 +53,15 @@ def estimate(
     model_output_cap: int | None = None,
     context_window: int | None = None,
     choices: int = 1,
-    media_parts: int = 0,
-    media_bytes: int = 0,
+    images: int = 0,
+    image_bytes: int = 0,
+    audio_bytes: int = 0,
 ) -> TokenUsage:
     """Return the estimate as usage, ready for `weighted_tokens` and `PriceList.cost`.
 
     `context_window`, where known, bounds the input: the provider refuses more.
     """
-    taken = estimate_input(body, media_parts=media_parts, media_bytes=media_bytes)
+    taken = estimate_input(body, images=images, image_bytes=image_bytes, audio_bytes=audio_bytes)
     if context_window is not None:
         taken = min(taken, context_window)
     output = estimate_output(max_output_tokens, model_output_cap, choices=choices)

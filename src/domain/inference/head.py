@@ -3,6 +3,20 @@
 from msgspec import Struct
 
 
+class Media(Struct, frozen=True, kw_only=True, gc=False):
+    """Images and sounds of a request; they do not cost what text of their length would.
+
+    Attributes:
+        images: how many, inline or by URL.
+        image_bytes: base64 text of the inline ones.
+        audio_bytes: base64 text of inline sounds.
+    """
+
+    images: int = 0
+    image_bytes: int = 0
+    audio_bytes: int = 0
+
+
 class RequestHead(Struct, frozen=True, kw_only=True):
     """What `peek` reads from a body.
 
@@ -13,6 +27,7 @@ class RequestHead(Struct, frozen=True, kw_only=True):
         max_output_tokens: the caller's cap on generated tokens, if given.
         choices: number of completions asked for (`n`).
         end_user: the caller's own end-user id, if given.
+        media: images and sounds in the messages.
         metadata: caller's tags (string to string), for the record.
     """
 
@@ -22,4 +37,5 @@ class RequestHead(Struct, frozen=True, kw_only=True):
     max_output_tokens: int | None = None
     choices: int = 1
     end_user: str | None = None
+    media: Media = Media()
     metadata: dict[str, str] | None = None

@@ -19,6 +19,8 @@ from domain.errors import (
     UpstreamTimeout,
 )
 
+LONGEST_WAIT_OF_SDKS_MS = 60_000
+
 # First match wins: subclasses stand before their bases.
 _STATUSES: tuple[tuple[type[DomainError], int, str], ...] = (
     (AuthenticationFailed, 401, "authentication"),
@@ -27,7 +29,6 @@ _STATUSES: tuple[tuple[type[DomainError], int, str], ...] = (
     (BodyTimeout, 408, "timeout"),
     (InvalidRequest, 400, "invalid_request"),
     (NotFound, 404, "not_found"),
-    (LimitExceeded, 429, "rate_limit"),
     (UpstreamRateLimited, 429, "rate_limit"),
     (UpstreamCredentialRejected, 502, "upstream"),
     (UpstreamTimeout, 504, "timeout"),
@@ -48,6 +49,16 @@ def describe_error(error: BaseException, request_id: str) -> PublicError:
             param=error.param,
             request_id=request_id,
             upstream_kind=error.kind,
+        )
+    if isinstance(error, LimitExceeded):
+        return PublicError(
+            status=429,
+            kind="quota" if error.over_budget else "rate_limit",
+            code=error.code,
+            message=error.message,
+            limit=error.label,
+            request_id=request_id,
+            retry_after_ms=error.retry_after_ms,
         )
     for kind, status, name in _STATUSES:
         if isinstance(error, kind):
@@ -88,8 +99,17 @@ def public_http_error(status: int, request_id: str, path: str, method: str) -> P
     )
 
 
-def retry_after_header(error: PublicError) -> list[tuple[bytes, bytes]]:
-    """Return the `Retry-After` header (whole seconds, rounded up) when there is a wait to name."""
-    if error.retry_after_ms is None:
-        return []
-    return [(b"retry-after", str(max(1, -(-error.retry_after_ms // 1000))).encode("ascii"))]
+def refusal_headers(error: PublicError) -> list[tuple[bytes, bytes]]:
+    """Return `Retry-After` (whole seconds, rounded up), and what says more of a limit.
+
+    `x-should-retry: false` keeps the official SDKs from repeating what cannot succeed so soon: they
+    obey a `Retry-After` of up to a minute only, and try sooner when it is longer.
+    """
+    headers: list[tuple[bytes, bytes]] = []
+    if error.retry_after_ms is not None:
+        headers.append((b"retry-after", b"%d" % max(1, -(-error.retry_after_ms // 1000))))
+    if error.limit is not None:
+        headers.append((b"x-thinkwatch-limit", error.limit.encode()))
+        if error.retry_after_ms is None or error.retry_after_ms > LONGEST_WAIT_OF_SDKS_MS:
+            headers.append((b"x-should-retry", b"false"))
+    return headers

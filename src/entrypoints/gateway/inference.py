@@ -23,9 +23,9 @@ from entrypoints.asgi import (
 )
 from entrypoints.client_address import Networks, client_address
 from entrypoints.gateway.credentials import RequestHeaders
-from entrypoints.gateway.errors import describe_error, retry_after_header
+from entrypoints.gateway.errors import describe_error, refusal_headers
+from entrypoints.gateway.governed_headers import governed_headers
 from entrypoints.gateway.keep_alive import KeepAlive
-from entrypoints.gateway.rate_limit_headers import rate_limit_headers
 
 BODY_TIMEOUT_S = 60.0
 """Longest time a client may take to send its request body."""
@@ -74,7 +74,7 @@ class InferenceEndpoint:
         try:
             async with watch:
                 reply = await self._handler.handle(call)
-                reply.headers += rate_limit_headers(call.rate_limits)
+                reply.headers += governed_headers(call)
                 await _send_reply(alive, reply, call)
         except ClientDisconnected:
             pass  # nobody is left to answer
@@ -154,8 +154,8 @@ class InferenceEndpoint:
             self._codec.error_body(public),
             [
                 (b"content-type", b"application/json"),
-                *retry_after_header(public),
-                *rate_limit_headers(call.rate_limits),
+                *refusal_headers(public),
+                *governed_headers(call),
             ],
         )
 

@@ -11,7 +11,7 @@ import asyncio
 from litestar.types import Message, Send
 
 from application.gateway.call import InferenceCall
-from entrypoints.gateway.rate_limit_headers import rate_limit_headers
+from entrypoints.gateway.governed_headers import governed_headers
 
 KEEP_ALIVE_S = 10.0
 
@@ -80,7 +80,7 @@ class KeepAlive:
             self._call.committed = True
             headers = [
                 (b"content-type", b"text/event-stream; charset=utf-8"),
-                *rate_limit_headers(self._call.rate_limits),
+                *governed_headers(self._call),
             ]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         await self._send(

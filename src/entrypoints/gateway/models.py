@@ -13,7 +13,7 @@ from domain.routing.catalog import Model
 from entrypoints.asgi import REQUEST_ID, AnyRequest
 from entrypoints.client_address import Networks, client_address
 from entrypoints.gateway.credentials import RequestHeaders
-from entrypoints.gateway.errors import describe_error, retry_after_header
+from entrypoints.gateway.errors import describe_error, refusal_headers
 
 
 class ModelObject(msgspec.Struct, frozen=True):
@@ -45,7 +45,7 @@ def model_routes(
         public = describe_error(error, request.scope["state"][REQUEST_ID])
         headers = {
             name.decode("ascii"): value.decode("ascii")
-            for name, value in retry_after_header(public)
+            for name, value in refusal_headers(public)
         }
         return Response(
             codec.error_body(public),

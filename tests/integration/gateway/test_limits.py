@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncGenerator
 
 import httpx
+import openai
 import pytest
 from msgspec import structs
 
@@ -29,10 +31,10 @@ from domain.limits.rules import (
 from domain.limits.windows import Window
 from domain.records.events import Outcome, RequestRecord
 from domain.subjects import Subject, SubjectChain, SubjectKind
-from tests.support.answers import Drop, answer
+from tests.support.answers import Answer, Drop, answer
 from tests.support.gateway_harness import GatewayHarness, RunningGateway
-from tests.support.openai_bodies import error, openai_completion, openai_stream
-from tests.support.scripted_upstream import ScriptedUpstream
+from tests.support.openai_bodies import completion, error, openai_completion, openai_stream
+from tests.support.scripted_upstream import ReceivedRequest, ScriptedUpstream
 
 MODEL = "gpt-4o"
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 10}
@@ -122,6 +124,8 @@ async def test_the_request_over_a_limit_is_429_with_label_wait_and_record(
         assert refused.status_code == 429
         assert "user:requests/1m" in refused.json()["error"]["message"]
         assert refused.json()["error"]["code"] == "rate_limit_exceeded"
+        assert refused.json()["error"]["limit"] == "user:requests/1m"
+        assert refused.headers["x-thinkwatch-limit"] == "user:requests/1m"
         assert 1 <= int(refused.headers["retry-after"]) <= 61
         assert refused.headers["x-ratelimit-remaining-requests"] == "0"
         record = await running.record(3)
@@ -346,3 +350,106 @@ async def test_a_client_that_leaves_while_limits_are_checked_costs_nothing(
         record = await running.record()
         assert record.outcome is Outcome.CLIENT_CANCELLED
         assert await running.used(rule) == 0
+
+
+def respond_up_to_the_bound(request: ReceivedRequest) -> Answer:
+    """Generate as much as the request allows; without a bound, far more."""
+    asked = request.json()
+    bound = asked.get("max_tokens") or asked.get("max_completion_tokens") or 1_000_000
+    payload = completion(content="Hello")
+    payload["usage"] = {
+        "prompt_tokens": 3,
+        "completion_tokens": bound,
+        "total_tokens": 3 + bound,
+    }
+    return answer(200, body=json.dumps(payload).encode())
+
+
+def strict_tokens(limit: int, **more: object) -> WindowRule:
+    rule = WindowRule(
+        id="rule-strict",
+        holder=USER,
+        surface=AI,
+        metric=Metric.TOKENS,
+        window=Window.MINUTE,
+        limit=limit,
+        enforcement=Enforcement.STRICT,
+    )
+    return structs.replace(rule, **more)
+
+
+@pytest.mark.parametrize("unbounded", [{}, {"max_tokens": None}, {"max_completion_tokens": 0}])
+async def test_a_strict_limit_holds_for_requests_without_a_bound_of_their_own(
+    harness: GatewayHarness, key: str, upstream: ScriptedUpstream, unbounded: dict[str, object]
+) -> None:
+    strict = strict_tokens(10_000)
+    upstream.always(respond_up_to_the_bound)
+    body = {"model": MODEL, "messages": BODY["messages"], **unbounded}
+    async with session(harness, key, strict) as running:
+        replies = [await running.client.post("/v1/chat/completions", json=body) for _ in range(4)]
+        assert [reply.status_code for reply in replies] == [200, 200, 429, 429]
+        assert (
+            replies[0].headers["x-thinkwatch-warnings"]
+            == "max_output_tokens=4096 set by a strict limit"
+        )
+        assert await running.used(strict) == 2 * (3 + 4_096)
+    for request in upstream.requests:
+        assert request.json()["max_tokens"] == 4_096
+        assert not request.json().get("max_completion_tokens")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        strict_tokens(10_000_000, enforcement=Enforcement.SOFT),
+        strict_tokens(10_000_000, mode=Mode.SHADOW),
+    ],
+    ids=["soft", "shadow"],
+)
+async def test_only_a_limit_that_needs_it_bounds_the_output(
+    harness: GatewayHarness, key: str, upstream: ScriptedUpstream, rule: WindowRule
+) -> None:
+    upstream.always(respond_up_to_the_bound)
+    async with session(harness, key, rule) as running:
+        body = {"model": MODEL, "messages": BODY["messages"]}
+        reply = await running.client.post("/v1/chat/completions", json=body)
+        assert reply.status_code == 200
+        assert "x-thinkwatch-warnings" not in reply.headers
+    assert "max_tokens" not in upstream.requests[0].json()
+
+
+async def test_an_image_is_reserved_as_an_image_and_not_as_text(
+    harness: GatewayHarness, key: str, upstream: ScriptedUpstream
+) -> None:
+    inline = "data:image/png;base64," + "A" * 200_000
+    urls = [inline, "https://example.com/a.png"]
+    content = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    messages = [{"role": "user", "content": content}]
+    upstream.always(openai_completion())
+    async with session(harness, key, strict_tokens(4_000)) as running:
+        assert (await running.ask(messages=messages)).status_code == 429, "two images: 4,000 tokens"
+    async with session(harness, key, strict_tokens(4_200)) as running:
+        assert (await running.ask(messages=messages)).status_code == 200
+
+
+async def test_a_spent_budget_is_a_quota_that_clients_do_not_wait_for(
+    harness: GatewayHarness, key: str, upstream: ScriptedUpstream
+) -> None:
+    cap = BudgetCap(
+        id="cap-1",
+        holder=USER,
+        period=Period.MONTHLY,
+        unit=BudgetUnit.WEIGHTED_TOKENS,
+        limit=1,
+        enforcement=Enforcement.STRICT,
+    )
+    async with session(harness, key, cap) as running:
+        client = openai.AsyncOpenAI(base_url=f"{running.gateway.url}/v1", api_key=key)
+        async with client:
+            with pytest.raises(openai.RateLimitError) as caught:
+                await client.chat.completions.create(
+                    model=MODEL, messages=[{"role": "user", "content": "Hi"}], max_tokens=10
+                )
+        assert (caught.value.code, caught.value.type) == ("insufficient_quota",) * 2
+        assert caught.value.response.headers["x-thinkwatch-limit"] == "user:budget/monthly"
+        assert len(running.gateway.journal.records) == 1, "the SDK did not try again"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from adapters.wire.edit import edit_request
+from adapters.wire.edit import OutputBound, edit_request
 from domain.errors import InvalidRequest
 from tests.unit.wire.json_texts import spellings, texts, values
 from tests.unit.wire.reference_json import members
@@ -139,3 +139,36 @@ def test_names_in_values_and_nested_objects_are_left_alone() -> None:
 def test_a_model_name_is_written_as_json() -> None:
     edited = edit_request(b'{"model":"a"}', model='a"b\\c/é', ask_for_usage=False)
     assert json.loads(edited) == {"model": 'a"b\\c/é'}
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "edited"),
+    [
+        (b'{"model":"a"}', "max_tokens", b'{"model":"m","max_tokens":7}'),
+        (b'{"max_tokens" : null,"model":"a"}', "max_tokens", b'{"max_tokens" : 7,"model":"m"}'),
+        (
+            b'{"max_tokens":0,"model":"a","x":{"max_tokens":5}}',
+            "max_completion_tokens",
+            b'{"max_tokens":null,"model":"m","max_completion_tokens":7,"x":{"max_tokens":5}}',
+        ),
+        (
+            b'{"max_tokens":9,"model":"a","max_completion_tokens":-1}',
+            "max_completion_tokens",
+            b'{"max_tokens":null,"model":"m","max_completion_tokens":7}',
+        ),
+    ],
+)
+def test_a_bound_is_written_once_under_one_name(body: bytes, name: str, edited: bytes) -> None:
+    bound = OutputBound(name, 7)
+    assert edit_request(body, model="m", ask_for_usage=False, bound=bound) == edited
+
+
+def test_a_bound_and_usage_are_asked_for_together() -> None:
+    edited = edit_request(
+        b'{"model":"a"}', model="m", ask_for_usage=True, bound=OutputBound("max_tokens", 7)
+    )
+    assert json.loads(edited) == {
+        "model": "m",
+        "stream_options": {"include_usage": True},
+        "max_tokens": 7,
+    }

@@ -17,6 +17,7 @@ class RequestMembers(Struct, frozen=True):
     model: str | None = None
     stream: bool | None = None
     stream_options: MaybeRaw = UNSET
+    messages: MaybeRaw = UNSET
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     n: int | None = None
@@ -177,12 +178,16 @@ class ErrorBody(Struct, frozen=True):
 
 
 class PublicErrorDetail(Struct, frozen=True):
-    """The `error` object we write: OpenAI's four members, always present, and the request id."""
+    """The `error` object we write: OpenAI's four members, always present, and two of ours.
+
+    `limit` is the label of the limit that refused, for clients that cannot see headers.
+    """
 
     message: str
     type: str
     param: str | None
     code: str | None
+    limit: str | UnsetType = UNSET
     request_id: str | UnsetType = UNSET
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from domain.accounting.estimate import (
     DEFAULT_OUTPUT_TOKENS,
-    TOKENS_PER_MEDIA_PART,
+    TOKENS_PER_IMAGE,
     estimate,
     estimate_input,
     estimate_output,
@@ -21,7 +21,12 @@ def test_ascii_counts_two_bytes_a_token_and_the_rest_one() -> None:
 
 def test_inline_media_count_by_part_and_not_by_size() -> None:
     body = b"x" * 100 + b"A" * 1_000_000
-    assert estimate_input(body, media_parts=1, media_bytes=1_000_000) == 50 + TOKENS_PER_MEDIA_PART
+    assert estimate_input(body, images=1, image_bytes=1_000_000) == 50 + TOKENS_PER_IMAGE
+
+
+def test_inline_sound_counts_by_its_length_far_below_text() -> None:
+    body = b"x" * 100 + b"A" * 16_000
+    assert estimate_input(body, audio_bytes=16_000) == 50 + 1_000
 
 
 @given(text=st.text(max_size=200), more=st.text(max_size=50))
