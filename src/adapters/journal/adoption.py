@@ -7,9 +7,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from adapters.journal.adopted import AdoptedDirectory, adopt_one
 from adapters.journal.cursor import load_cursor, store_cursor
 from adapters.journal.frames import Gap, Kind
-from adapters.journal.holding import HeldDirectory, journal_directories, sweep, try_hold
+from adapters.journal.holding import HeldDirectory
 from adapters.journal.segments import Segment, list_segments, read_closed, walk
 from application.ports.backlog import DeadBacklog, DeadJournals, Mark, Progress, Reading
 
@@ -56,13 +57,12 @@ def inspect_contents(directory: Path) -> Contents:
     return Contents(segments, unclosed, damaged)
 
 
-class FileDeadBacklog(DeadBacklog):
-    """One adopted directory; nothing is written to it any more but the cursor."""
+class FileDeadBacklog(AdoptedDirectory, DeadBacklog):
+    """The records of one adopted directory."""
 
     def __init__(self, held: HeldDirectory, contents: Contents) -> None:
         """Read `contents` of the held directory."""
-        self.name = held.path.name
-        self._held = held
+        super().__init__(held)
         self._segments = contents.segments
         self._unclosed = contents.unclosed
         self._progress = load_cursor(held.path)
@@ -94,17 +94,9 @@ class FileDeadBacklog(DeadBacklog):
         """Implement `Backlog.save`; space is freed by `remove` alone."""
         self._progress = progress
         try:
-            await asyncio.to_thread(store_cursor, self._held.path, progress)
+            await asyncio.to_thread(store_cursor, self.path, progress)
         except OSError as error:
             _log.warning("the cursor of %s cannot be saved: %s", self.name, error.strerror)
-
-    async def remove(self) -> None:
-        """Implement `DeadBacklog.remove`."""
-        await asyncio.to_thread(self._held.remove)
-
-    def release(self) -> None:
-        """Implement `DeadBacklog.release`."""
-        self._held.release()
 
 
 class FileDeadJournals(DeadJournals):
@@ -116,26 +108,14 @@ class FileDeadJournals(DeadJournals):
 
     async def adopt(self) -> FileDeadBacklog | None:
         """Implement `DeadJournals.adopt`."""
-        return await asyncio.to_thread(self._adopt)
+        return await adopt_one(self._root, self._take)
 
-    def _adopt(self) -> FileDeadBacklog | None:
-        sweep(self._root)
-        for directory in journal_directories(self._root):
-            held = try_hold(directory)
-            if held is None:
-                continue
-            try:
-                contents = inspect_contents(directory)
-            except (OSError, msgspec.MsgspecError):
-                held.release()
-                _log.exception("the journal %s cannot be read", directory.name)
-                continue
-            if contents.damaged:
-                _log.error("%d damaged places in the journal %s", contents.damaged, directory.name)
-            _log.info(
-                "adopted the journal %s: %d requests were cut",
-                held.path.name,
-                len(contents.unclosed),
-            )
-            return FileDeadBacklog(held, contents)
-        return None
+    @staticmethod
+    def _take(held: HeldDirectory) -> FileDeadBacklog:
+        contents = inspect_contents(held.path)
+        if contents.damaged:
+            _log.error("%d damaged places in the journal %s", contents.damaged, held.path.name)
+        _log.info(
+            "adopted the journal %s: %d requests were cut", held.path.name, len(contents.unclosed)
+        )
+        return FileDeadBacklog(held, contents)

@@ -10,15 +10,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Raw, Struct
 
+from adapters.journal.adopted import AdoptedDirectory, adopt_one
 from adapters.journal.cursor import load_cursor, store_cursor
 from adapters.journal.frames import Kind, frame
-from adapters.journal.holding import (
-    HeldDirectory,
-    create_held,
-    journal_directories,
-    sweep,
-    try_hold,
-)
+from adapters.journal.holding import HeldDirectory, create_held
 from adapters.journal.segments import Segment, list_segments, read_closed, segment_path
 from adapters.journal.syncing import Fsync, Syncer
 from application.ports.backlog import Mark, Progress
@@ -250,12 +245,12 @@ class FileSettlementLog(SettlementLog):
         return Segment(number=self._number, path=path, size=self._end)
 
 
-class FileDeadSettlementLog(DeadSettlementLog):
-    """One adopted directory; nothing is written to it any more but the cursor."""
+class FileDeadSettlementLog(AdoptedDirectory, DeadSettlementLog):
+    """The settlements of one adopted directory."""
 
     def __init__(self, held: HeldDirectory) -> None:
         """Read what is in the held directory."""
-        self._held = held
+        super().__init__(held)
         self._segments = list_segments(held.path)
         self._delivered = load_cursor(held.path).confirmed
 
@@ -266,20 +261,12 @@ class FileDeadSettlementLog(DeadSettlementLog):
 
     async def read(self, after: Mark, *, max_count: int) -> SettlementReading:
         """Implement `OwedSettlements.read`."""
-        return await _read(self._held.path.name, self._segments, after, max_count)
+        return await _read(self.name, self._segments, after, max_count)
 
     async def save(self, delivered: Mark) -> None:
         """Implement `OwedSettlements.save`; space is freed by `remove` alone."""
         self._delivered = delivered
-        await _save(self._held.path, delivered)
-
-    async def remove(self) -> None:
-        """Implement `DeadSettlementLog.remove`."""
-        await asyncio.to_thread(self._held.remove)
-
-    def release(self) -> None:
-        """Implement `DeadSettlementLog.release`."""
-        self._held.release()
+        await _save(self.path, delivered)
 
 
 class FileDeadSettlementLogs(DeadSettlementLogs):
@@ -291,17 +278,4 @@ class FileDeadSettlementLogs(DeadSettlementLogs):
 
     async def adopt(self) -> FileDeadSettlementLog | None:
         """Implement `DeadSettlementLogs.adopt`."""
-        return await asyncio.to_thread(self._adopt)
-
-    def _adopt(self) -> FileDeadSettlementLog | None:
-        sweep(self._root)
-        for directory in journal_directories(self._root):
-            held = try_hold(directory)
-            if held is None:
-                continue
-            try:
-                return FileDeadSettlementLog(held)
-            except OSError:
-                held.release()
-                _log.exception("the settlements %s cannot be read", directory.name)
-        return None
+        return await adopt_one(self._root, FileDeadSettlementLog)
