@@ -347,17 +347,35 @@ async def test_a_crossing_whose_answer_got_lost_is_announced_all_the_same_once()
     assert [percent for _, _, percent in bench.telemetry.alerts] == [50, 80, 95]
 
 
+class SlowArchive(MemoryBudgetAlerts):
+    """Tells when it is asked to store, and waits for leave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.leave = asyncio.Event()
+
+    async def add(self, alert: BudgetAlert) -> bool:
+        self.asked.set()
+        await self.leave.wait()
+        return await super().add(alert)
+
+
 async def test_progress_waits_until_an_alert_is_stored() -> None:
-    bench = Bench()
+    archive = SlowArchive()
+    bench = Bench(archive=archive)
     await crossing_settlement(bench)
-    jobs = asyncio.ensure_future(bench.deliver.run())
-    await until(lambda: bool(bench.store.settled))
-    await asyncio.sleep(0.01)
-    assert not bench.settlements.nothing_owed
-    await bench.alerts.flush()
-    assert bench.settlements.nothing_owed
-    jobs.cancel()
-    await asyncio.gather(jobs, return_exceptions=True)
+
+    async def work() -> None:
+        async with asyncio.timeout(10):
+            await archive.asked.wait()
+        assert bench.store.settled
+        assert not bench.settlements.nothing_owed
+        archive.leave.set()
+        await until(lambda: bench.settlements.nothing_owed)
+
+    await with_jobs(bench, work)
+    assert len(await archive.newest(9)) == 3
 
 
 class MoodyArchive(MemoryBudgetAlerts):
