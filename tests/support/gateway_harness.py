@@ -36,6 +36,7 @@ from application.gateway.settlement import Books
 from application.ports.clock import Clock
 from application.ports.directory import KeyDirectory
 from application.ports.limits import LimitStore
+from application.runtime.large_bodies import LargeBodies
 from application.runtime.provider_pool import ProviderPool
 from application.runtime.snapshot import CurrentSnapshot, RuntimeSnapshot
 from application.runtime.supervisor import TaskSupervisor
@@ -273,6 +274,7 @@ class GatewayHarness:
                     admission,
                     Dispatcher(clock, randomness, admission),
                     Relay(books),
+                    LargeBodies(),
                 ),
                 list_models=ListModels(runtime, keys),
                 openai_chat=OpenAIChatCodec(),

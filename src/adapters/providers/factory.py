@@ -9,6 +9,7 @@ from application.ports.clock import Clock
 from application.ports.provider import Provider, ProviderFactory
 from application.ports.secrets import SecretCipher
 from application.ports.upstream import UpstreamTransport
+from application.runtime.large_bodies import LargeBodies
 from domain.errors import InvalidRequest
 from domain.routing.catalog import ProviderKind, ProviderSpec
 
@@ -32,6 +33,7 @@ class ProvidersByKind(ProviderFactory):
         self._cipher = cipher
         self._clock = clock
         self._user_agent = user_agent
+        self._bodies = LargeBodies()
 
     def build(self, spec: ProviderSpec) -> Provider:
         """Return a new provider.
@@ -49,5 +51,9 @@ class ProvidersByKind(ProviderFactory):
                 f"The connection options cannot be used: {error}.", param="options"
             ) from error
         return OpenAIProvider(
-            config, transport=transport, clock=self._clock, user_agent=self._user_agent
+            config,
+            transport=transport,
+            clock=self._clock,
+            bodies=self._bodies,
+            user_agent=self._user_agent,
         )

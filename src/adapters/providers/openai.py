@@ -1,6 +1,7 @@
 """OpenAI, and every server that speaks its Chat Completions format."""
 
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 from adapters.providers.openai_config import OpenAIConfig
 from adapters.providers.retry_after import retry_after_ms
@@ -20,6 +21,7 @@ from application.ports.upstream import (
     UpstreamResponse,
     UpstreamTransport,
 )
+from application.runtime.large_bodies import LargeBodies
 from domain.errors import UpstreamFailure, UpstreamProtocolError
 from domain.inference.dialect import WireFormat
 
@@ -67,12 +69,19 @@ class OpenAIProvider(Provider):
     """One configured endpoint and its connections."""
 
     def __init__(
-        self, config: OpenAIConfig, *, transport: UpstreamTransport, clock: Clock, user_agent: str
+        self,
+        config: OpenAIConfig,
+        *,
+        transport: UpstreamTransport,
+        clock: Clock,
+        bodies: LargeBodies,
+        user_agent: str,
     ) -> None:
         """Take ownership of `transport`; it is closed with the provider."""
         self._config = config
         self._transport = transport
         self._clock = clock
+        self._bodies = bodies
         self._scrubber = MessageScrubber(config.private)
         names = {name for name, _ in config.headers}
         agent = () if b"user-agent" in names else ((b"user-agent", user_agent.encode()),)
@@ -96,6 +105,12 @@ class OpenAIProvider(Provider):
         """
         head = call.head
         ask_for_usage = head.stream and not head.include_usage and self._config.stream_usage
+        edit = partial(
+            edit_request,
+            model=call.upstream_model,
+            ask_for_usage=ask_for_usage,
+            bound=self._bound(call),
+        )
         response = await self._transport.send(
             UpstreamRequest(
                 method="POST",
@@ -105,12 +120,7 @@ class OpenAIProvider(Provider):
                     (b"accept", _EVENT_STREAM if head.stream else _JSON),
                     (b"x-request-id", call.request_id.encode()),
                 ),
-                body=edit_request(
-                    call.body,
-                    model=call.upstream_model,
-                    ask_for_usage=ask_for_usage,
-                    bound=self._bound(call),
-                ),
+                body=await self._bodies.work(call.body, edit),
                 timeouts=call.timeouts,
             )
         )

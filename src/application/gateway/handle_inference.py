@@ -1,11 +1,14 @@
 """The pipeline of an inference request, read from top to bottom."""
 
+from functools import partial
+
 from application.gateway.admission import Admission
 from application.gateway.authenticate import Authenticator
 from application.gateway.call import InferenceCall, Reply
 from application.gateway.dispatch import Dispatcher
 from application.gateway.relay import Relay
 from application.gateway.settlement import Books
+from application.runtime.large_bodies import LargeBodies
 from application.runtime.snapshot import CurrentSnapshot
 from domain.errors import ModelNotAllowed
 
@@ -21,6 +24,7 @@ class HandleInference:
         admission: Admission,
         dispatcher: Dispatcher,
         relay: Relay,
+        bodies: LargeBodies,
     ) -> None:
         """All collaborators are shared by every request of the process."""
         self._runtime = runtime
@@ -29,6 +33,7 @@ class HandleInference:
         self._admission = admission
         self._dispatcher = dispatcher
         self._relay = relay
+        self._bodies = bodies
 
     async def handle(self, call: InferenceCall) -> Reply:
         """Return the reply to a call; until then nothing has been sent and errors are raised.
@@ -43,8 +48,10 @@ class HandleInference:
             call.body = await call.read_body(limit)
             # One snapshot for the rest of the call, taken after a body that may have been slow.
             now = self._runtime.get()
-            head = call.codec.peek(call.body, now.settings.integer("gateway.max_json_depth"))
-            call.head = head
+            peek = partial(
+                call.codec.peek, max_depth=now.settings.integer("gateway.max_json_depth")
+            )
+            call.head = head = await self._bodies.work(call.body, peek)
             if head.metadata:
                 call.tags = {**head.metadata, **call.tags}
             if not caller.may_use(head.model):

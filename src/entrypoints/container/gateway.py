@@ -18,6 +18,7 @@ from application.gateway.settlement import Books
 from application.jobs.adopt_journals import AdoptJournals
 from application.jobs.flush_key_use import FlushKeyUse
 from application.jobs.ship_records import ShipRecords
+from application.runtime.large_bodies import LargeBodies
 from application.runtime.provider_pool import ProviderPool
 from application.runtime.refresh import SnapshotRefresher
 from application.runtime.snapshot import CurrentSnapshot
@@ -92,6 +93,7 @@ async def open_gateway(process: Process) -> Gateway:
             admission,
             Dispatcher(clock, process.randomness, admission),
             Relay(books),
+            LargeBodies(),
         ),
         list_models=ListModels(runtime, keys),
         openai_chat=OpenAIChatCodec(),
