@@ -398,5 +398,7 @@ async def test_a_store_wiped_under_load_gets_its_budgets_back_and_no_alert_twice
         reply = await console.get(
             "/api/budgets/alerts", headers={"authorization": f"Bearer {token}"}
         )
-    fired = [item["threshold_pct"] for item in reply.json()["items"] if item["limit"] == WIPED_BUDGET]
+    fired = [
+        item["threshold_pct"] for item in reply.json()["items"] if item["limit"] == WIPED_BUDGET
+    ]
     assert sorted(fired) == [50, 80]

@@ -44,8 +44,7 @@ def model_routes(
     def refuse(request: AnyRequest, error: DomainError) -> Response[bytes]:
         public = describe_error(error, request.scope["state"][REQUEST_ID])
         headers = {
-            name.decode("ascii"): value.decode("ascii")
-            for name, value in refusal_headers(public)
+            name.decode("ascii"): value.decode("ascii") for name, value in refusal_headers(public)
         }
         return Response(
             codec.error_body(public),
