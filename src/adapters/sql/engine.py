@@ -12,6 +12,7 @@ from domain.errors import InvalidRequest
 
 CONNECT_TIMEOUT = 5.0
 STATEMENT_TIMEOUT = 10.0
+LOCK_TIMEOUT = 5.0
 POOL_TIMEOUT = 5.0
 _SCHEMES = ("postgresql://", "postgres://", "postgresql+asyncpg://")
 
@@ -34,9 +35,13 @@ def driver_url(url: str) -> str:
 
 
 def create_engine(
-    url: str, *, pool_size: int = 10, statement_timeout: float = STATEMENT_TIMEOUT
+    url: str,
+    *,
+    pool_size: int = 10,
+    statement_timeout: float = STATEMENT_TIMEOUT,
+    lock_timeout: float = LOCK_TIMEOUT,
 ) -> AsyncEngine:
-    """Return an engine whose every wait ends: for a pool slot, a connection and a statement.
+    """Return an engine whose every wait ends: for a pool slot, a connection, a statement, a lock.
 
     No connection is made yet. The server gets the statement bound too, so that a client that dies
     leaves nothing running; ten times as long for a transaction that nobody continues.
@@ -50,7 +55,7 @@ def create_engine(
         "application_name": "thinkwatch",
         "statement_timeout": str(int(statement_timeout * 1000)),
         "idle_in_transaction_session_timeout": str(int(statement_timeout * 10_000)),
-        "lock_timeout": "5000",
+        "lock_timeout": str(int(lock_timeout * 1000)),
         "timezone": "UTC",
     }
 

@@ -122,7 +122,7 @@ async def test_a_call_that_takes_too_long_is_given_up_and_the_queue_is_bounded(
     with pytest.raises(ServiceUnavailable, match="in time"):
         await engine.run(wait)
     with pytest.raises(ServiceUnavailable, match="in time"):
-        await engine.ping()
+        await engine.run(wait)
     with pytest.raises(ServiceUnavailable, match="overloaded"):
         await engine.ping()
     gate.set()

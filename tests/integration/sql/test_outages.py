@@ -86,7 +86,7 @@ async def test_a_statement_that_takes_too_long_is_ended_by_the_server(postgres_u
 async def test_an_exclusive_transaction_waits_a_bounded_time_for_another(
     postgres_url: str,
 ) -> None:
-    first, second = create_engine(postgres_url), create_engine(postgres_url)
+    first, second = create_engine(postgres_url), create_engine(postgres_url, lock_timeout=0.3)
     try:
         async with asyncio.timeout(LONGEST_WAIT_S):
             async with SqlUnitOfWork(first, RecordingFeed()).begin(exclusive=True):
