@@ -6,6 +6,7 @@ from typing import NoReturn, cast
 import click
 import msgspec
 
+from application.console.idempotency import IdempotentRequests
 from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
 from application.console.limits.overrides import ManageOverrides
@@ -50,6 +51,7 @@ def command(output: Path | None, *, as_json: bool) -> None:
             overrides=cast("ManageOverrides", _NotCalled()),
             standings=cast("LimitStandings", _NotCalled()),
             alerts=cast("BudgetAlertList", _NotCalled()),
+            requests=cast("IdempotentRequests", _NotCalled()),
         ),
         token=Secret(""),
         ids=cast("IdGenerator", _NotCalled()),
