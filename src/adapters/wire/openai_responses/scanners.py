@@ -1,0 +1,236 @@
+"""Scanners for Responses replies: what was used, how it ended, what went wrong.
+
+Every event is forwarded exactly as it came. The stream ends with `response.completed`,
+`response.incomplete` or `response.failed`; there is no `[DONE]`.
+"""
+
+from typing import TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from adapters.wire.openai_chat.usage import is_null
+from adapters.wire.openai_responses.errors import failure_of_frame, failure_of_reply
+from adapters.wire.openai_responses.usage import parse_usage
+from adapters.wire.schemas.openai_responses import ContentPart, Frame, Item, Reply
+from adapters.wire.sse import Event, EventSplitter
+from adapters.wire.surrogates import without_surrogates
+from adapters.wire.upstream_errors import MessageScrubber
+from application.ports.provider import ReplyScanner, ReplySummary
+from domain.errors import UpstreamFailure, UpstreamProtocolError, UpstreamUnavailable
+
+_T = TypeVar("_T")
+_REPLY = msgspec.json.Decoder(Reply)
+_FRAME = msgspec.json.Decoder(Frame)
+_TEXT = msgspec.json.Decoder(str)
+_PARTS = msgspec.json.Decoder(list[ContentPart])
+_DELTA = ".delta"
+_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_AUDIO = "response.audio.delta"
+# An item of these kinds is empty when it is added; any other is a call, which is content.
+_EMPTY_WHEN_ADDED = frozenset({"message", "reasoning"})
+_LARGEST_EVENT = 16 * 1024 * 1024
+
+
+class ResponsesReplyScanner(ReplyScanner):
+    """Holds a whole (non-streamed) answer until it is known to be one, then hands it on as it came.
+
+    Nothing is forwarded earlier, so that a broken answer can still become a proper error status.
+    """
+
+    def __init__(self, *, max_bytes: int, scrubber: MessageScrubber) -> None:
+        """`max_bytes` is the largest answer that is relayed."""
+        self._limit = max_bytes
+        self._scrubber = scrubber
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._summary = ReplySummary()
+
+    @property
+    def summary(self) -> ReplySummary:
+        """Filled in by `finish`."""
+        return self._summary
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Hold `chunk`.
+
+        Raises:
+            UpstreamProtocolError: the answer is larger than the bound.
+        """
+        self._size += len(chunk)
+        if self._size > self._limit:
+            self._parts.clear()
+            raise UpstreamProtocolError(f"the answer is larger than {self._limit} bytes")
+        self._parts.append(chunk)
+        return b""
+
+    def finish(self) -> bytes:
+        """Return the whole answer. One that runs in the background may have no output yet.
+
+        Raises:
+            UpstreamProtocolError: not JSON, or no `output`.
+            UpstreamFailure: an error object, or a response of status `failed`.
+        """
+        body = b"".join(self._parts)
+        reply = _decode(_REPLY, body)
+        if reply.status == "failed" or not is_null(reply.error):
+            raise failure_of_reply(reply, self._scrubber)
+        if not isinstance(reply.output, list):
+            raise UpstreamProtocolError("the answer has no output")
+        for item in reply.output:
+            self._summary.content_started = True
+            self._summary.output_characters += _characters(item)
+        _note_reply(self._summary, reply)
+        return body
+
+
+class ResponsesStreamScanner(ReplyScanner):
+    """Passes stream events on as they came, whole events at a time."""
+
+    def __init__(self, *, scrubber: MessageScrubber) -> None:
+        """One scanner serves one answer."""
+        self._scrubber = scrubber
+        self._splitter = EventSplitter(_LARGEST_EVENT)
+        self._summary = ReplySummary()
+        self._failure: UpstreamFailure | None = None
+
+    @property
+    def summary(self) -> ReplySummary:
+        """What the events so far have told."""
+        return self._summary
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return the events `chunk` completes.
+
+        Content that came in the same chunk before an error is returned first; the error is raised
+        by the next call.
+
+        Raises:
+            UpstreamFailure: an error event. Before content it is classified like an error status,
+                after content it is `UpstreamUnavailable`.
+            UpstreamProtocolError: an event that is not JSON, or larger than 16 MiB.
+        """
+        if self._failure is not None:
+            raise self._failure
+        whole = not self._splitter.holding
+        kept: list[bytes] = []
+        for event in self._splitter.feed(chunk):
+            try:
+                self._observe(event)
+            except UpstreamFailure as failure:
+                if not (kept and self._summary.content_started):
+                    raise
+                self._failure = failure
+                return b"".join(kept)
+            kept.append(event.raw)
+        if whole and not self._splitter.holding:
+            return chunk
+        return b"".join(kept)
+
+    def finish(self) -> bytes:
+        """Return a last event that lacks its empty line.
+
+        Raises:
+            UpstreamProtocolError: the stream ended before its terminator.
+        """
+        if self._failure is not None:
+            raise self._failure
+        rest = self._splitter.finish()
+        if rest is not None:
+            try:
+                self._observe(rest)
+            except UpstreamProtocolError:
+                raise UpstreamProtocolError("the stream ended inside an event") from None
+        if not self._summary.terminated:
+            raise UpstreamProtocolError("the stream ended without its terminator")
+        return rest.raw if rest is not None else b""
+
+    def _observe(self, event: Event) -> None:
+        """Note what an event tells."""
+        data = event.data
+        summary = self._summary
+        if not data or summary.terminated or data.startswith(b"["):  # `[DONE]` of other servers
+            return
+        frame = _decode(_FRAME, data)
+        kind = frame.type or event.name.decode("latin-1")
+        if kind.endswith(_DELTA):
+            if isinstance(frame.delta, Raw):
+                summary.content_started = True
+                summary.output_characters += 0 if kind == _AUDIO else _delta_size(frame.delta)
+        elif frame.item is not None:
+            self._note_item(frame.item, done=kind.endswith(".done"))
+        elif frame.response is not None:
+            self._note_response(kind, frame.response)
+        elif kind == "error" or not is_null(frame.error):
+            raise self._late(failure_of_frame(frame, self._scrubber))
+
+    def _note_item(self, item: Item, *, done: bool) -> None:
+        if done or item.type not in _EMPTY_WHEN_ADDED:
+            self._summary.content_started = True
+        if not done:
+            self._summary.output_characters += len(item.name or "")
+
+    def _note_response(self, kind: str, reply: Reply) -> None:
+        if kind == "response.failed":
+            raise self._late(failure_of_reply(reply, self._scrubber))
+        _note_reply(self._summary, reply)
+        if kind in _ENDS:
+            self._summary.terminated = True
+
+    def _late(self, failure: UpstreamFailure) -> UpstreamFailure:
+        """Return the failure as it counts now: after content only the stream is to blame."""
+        if self._summary.content_started:
+            return UpstreamUnavailable(error_class="server_error")
+        return failure
+
+
+def _decode(decoder: msgspec.json.Decoder[_T], data: bytes) -> _T:
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        return decoder.decode(without_surrogates(data))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise UpstreamProtocolError("not a response in JSON") from None
+
+
+def _note_reply(summary: ReplySummary, reply: Reply) -> None:
+    if not summary.model and reply.model:
+        summary.model = reply.model
+    if reply.id and reply.store is not False:
+        summary.reply_id = reply.id
+    summary.usage = parse_usage(reply.usage) or summary.usage
+    if reply.status in {"completed", "incomplete", "cancelled"}:
+        details = reply.incomplete_details
+        summary.finish_reason = (details.reason if details else None) or reply.status
+
+
+def _delta_size(delta: Raw) -> int:
+    """Return the characters of a delta; of an odd one the bytes, which are no fewer."""
+    try:
+        return len(_TEXT.decode(delta))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return len(memoryview(delta))
+
+
+def _characters(item: Item) -> int:
+    """Return the number of generated characters of a whole item."""
+    count = len(item.name or "")
+    for value in (item.arguments, item.input):
+        if not is_null(value):
+            assert isinstance(value, Raw)
+            count += _delta_size(value)
+    for value in (item.content, item.summary):
+        count += _parts_size(value)
+    return count
+
+
+def _parts_size(value: object) -> int:
+    if not isinstance(value, Raw) or bytes(value) == b"null":
+        return 0
+    try:
+        parts = _PARTS.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return len(memoryview(value))
+    return sum(len(part.text or "") + len(part.refusal or "") for part in parts)
