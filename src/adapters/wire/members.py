@@ -13,7 +13,7 @@ they believe, and what the gateway governed must be what the provider reads.
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -42,13 +42,20 @@ class Member(Struct, frozen=True, gc=False):
 class MemberFinder:
     """Finds the members of the given names; built once, used for every document."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        """`names` are lower-case ASCII identifiers, so they need no escaping in JSON."""
+    def __init__(self, names: Iterable[str], *, shown: Mapping[str, str] | None = None) -> None:
+        """`names` are ASCII identifiers, so they need no escaping in JSON.
+
+        `shown` are the names for error messages, where they differ.
+        """
         self._names = tuple(names)
+        self._shown = dict(zip(self._names, self._names, strict=True)) | dict(shown or {})
         fields = [(name, Raw | UnsetType, UNSET) for name in self._names]
         self._decoder = msgspec.json.Decoder(msgspec.defstruct("Members", fields))
         alternatives = "|".join(sorted(self._names, key=len, reverse=True))
         self._pattern = re.compile(rb'"(?:' + alternatives.encode() + rb')"')
+        # What is looked for once letter case is folded: `inferenceconfig` for `inferenceConfig`.
+        small = {name.lower(): name for name in self._names}
+        self._folded = self if tuple(small) == self._names else MemberFinder(small, shown=small)
 
     def find(self, document: bytes) -> Mapping[str, Member]:
         r"""Return where the values of those members stand that the object has.
@@ -79,19 +86,29 @@ class MemberFinder:
             InvalidRequest: as `find`, or a member has its name in another spelling.
         """
         folded = _fold_case(document)
+        self._folded.refuse_folded(folded, document, self._present)
+
+    def refuse_folded(
+        self, folded: bytes, document: bytes, present: Callable[[bytes], Mapping[str, Raw]]
+    ) -> None:
+        """Do the work of `refuse_ambiguous` on a document in small letters.
+
+        `present` tells which members are in `document`, as it came, under their right names.
+        """
         occurrences = self._occurrences(folded)
         if not self._all_plain(folded, occurrences):
             self._resolve(folded, occurrences)
         if len(folded) == len(document) and all(
-            document.startswith(name.encode(), place + 1)
+            document.startswith(self._shown[name].encode(), place + 1)
             for name, places in occurrences.items()
             for place in places
         ):
             return
-        spelled = self._present(document)
+        spelled = present(document)
         for name in self._present(folded):
-            if name not in spelled:
-                raise InvalidRequest(f"Write the name of the field as '{name}'.", param=name)
+            right = self._shown[name]
+            if right not in spelled:
+                raise InvalidRequest(f"Write the name of the field as '{right}'.", param=right)
 
     def _present(self, document: bytes | bytearray) -> dict[str, Raw]:
         decoded = self._decoder.decode(document)
@@ -126,8 +143,10 @@ class MemberFinder:
         for places in occurrences.values():
             _mask(masked, places)
         for name in self._present(masked):
+            shown = self._shown[name]
             raise InvalidRequest(
-                f"The name of the field '{name}' must not be written with \\u escapes.", param=name
+                f"The name of the field '{shown}' must not be written with \\u escapes.",
+                param=shown,
             )
         resolved: dict[str, int] = {}
         for name, places in occurrences.items():
@@ -160,7 +179,8 @@ class MemberFinder:
         repeated = bool(rest) and name in self._present(masked)
         _mask(masked, rest)
         if repeated:
-            raise InvalidRequest(f"The field '{name}' is given more than once.", param=name)
+            shown = self._shown[name]
+            raise InvalidRequest(f"The field '{shown}' is given more than once.", param=shown)
         return first
 
 

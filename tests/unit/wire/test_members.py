@@ -87,3 +87,31 @@ def test_the_member_is_found_among_thousands_of_namesakes() -> None:
 def test_a_flood_of_names_is_refused_rather_than_searched() -> None:
     with pytest.raises(InvalidRequest):
         FINDER.find(b'{"model":"a","x":[' + b'"n",' * 20_000 + b"1]}")
+
+
+CAMEL = MemberFinder(("inferenceConfig",))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b'{"inferenceConfig":{},"inferenceConfig":{}}',
+        b'{"inferenceConfig":{},"inferenceconfig":{}}',
+        b'{"INFERENCECONFIG":{}}',
+        b'{"inferenceconfig":{}}',
+        b'{"\\u0069nferenceConfig":{}}',
+        b'{"inference\\u0043onfig":{}}',
+        b'{"inferenceConfi\\u0047":{},"inferenceConfig":{}}',
+    ],
+)
+def test_a_name_with_capitals_is_refused_in_any_other_spelling(document: bytes) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        CAMEL.refuse_ambiguous(document)
+    assert caught.value.param == "inferenceConfig"
+
+
+def test_a_name_with_capitals_is_found_where_it_stands() -> None:
+    document = b'{"a":{"inferenceConfig":1,"inferenceconfig":2},"inferenceConfig":{"b":3}}'
+    CAMEL.refuse_ambiguous(document)
+    place = CAMEL.find(document)["inferenceConfig"]
+    assert document[place.start : place.end] == b'{"b":3}'
