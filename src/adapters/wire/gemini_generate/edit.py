@@ -1,0 +1,59 @@
+"""Byte-level edit of the members the gateway must set in a generateContent request."""
+
+import msgspec
+
+from adapters.wire.edit import splice
+from adapters.wire.gemini_generate.spelling import SpelledFinder
+from adapters.wire.members import Member
+
+_GOVERNED = SpelledFinder(("model", "generationConfig", "generateContentRequest"))
+_BOUND = SpelledFinder(("maxOutputTokens",))
+
+
+def edit_request(body: bytes, *, model: str, output_bound: int | None) -> bytes:
+    """Return `body`, a JSON object, with the bound of generated tokens set.
+
+    A body that repeats the URL's model gets the provider's name of it instead.
+
+    Raises:
+        InvalidRequest: one of these members is given twice or written with escapes.
+    """
+    found = _GOVERNED.find(body)
+    edits: list[tuple[Member, bytes]] = []
+    named = found.get("model")
+    if named is not None:
+        edits.append((named, _resource(model)))
+    inner = found.get("generateContentRequest")
+    if inner is not None and body.startswith(b"{", inner.start):
+        request = body[inner.start : inner.end]
+        edits.append((inner, edit_request(request, model=model, output_bound=None)))
+    if output_bound is not None:
+        config = found.get("generationConfig")
+        if config is None:
+            edits.append(
+                _addition(body, b'"generationConfig":{"maxOutputTokens":%d}' % output_bound)
+            )
+        else:
+            edits.append((config, _bounded(body[config.start : config.end], output_bound)))
+    return splice(body, edits) if edits else body
+
+
+def _resource(model: str) -> bytes:
+    return msgspec.json.encode("models/" + model.removeprefix("models/"))
+
+
+def _bounded(config: bytes, bound: int) -> bytes:
+    """Return the JSON value `config` (an object or null) with the bound in it."""
+    if not config.startswith(b"{"):
+        return b'{"maxOutputTokens":%d}' % bound
+    own = _BOUND.find(config).get("maxOutputTokens")
+    if own is not None:
+        return splice(config, [(own, b"%d" % bound)])
+    return splice(config, [_addition(config, b'"maxOutputTokens":%d' % bound)])
+
+
+def _addition(document: bytes, member: bytes) -> tuple[Member, bytes]:
+    """Return the edit that makes `member` the first one of the object `document`."""
+    start = document.index(b"{") + 1
+    empty = document[start:].lstrip().startswith(b"}")
+    return Member(start, start), member if empty else member + b","
