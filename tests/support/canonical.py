@@ -115,12 +115,8 @@ def cache_marks(reach: Reach) -> SearchStrategy[CacheMark | None]:
 
 def citations(text: str) -> SearchStrategy[tuple[Citation, ...]]:
     """Return citations of URLs within `text`, each with its place."""
-    place = st.tuples(st.integers(0, len(text)), st.integers(0, len(text))).map(sorted)
     one = st.builds(
-        lambda url, title, at: Citation(url=url, title=title, start=at[0], end=at[1]),
-        URLS,
-        TEXTS,
-        place,
+        Citation, url=URLS, title=TEXTS, start=st.just(0), end=st.integers(0, len(text))
     )
     return st.lists(one, max_size=2).map(tuple)
 
@@ -364,10 +360,9 @@ def tool_choices(reach: Reach, tools: tuple[Tool, ...]) -> SearchStrategy[ToolCh
     names = [tool.name for tool in tools if isinstance(tool, FunctionTool)]
     if not names:
         return st.none()
-    modes = [mode for mode in ("auto", "none", "required") if reach.has(f"tool_choice.{mode}")]
+    plain = (ToolChoice(mode="auto"), ToolChoice(mode="none"), ToolChoice(mode="required"))
     kinds: list[SearchStrategy[ToolChoice]] = [
-        st.just(ToolChoice(mode=mode))
-        for mode in modes  # type: ignore[arg-type]
+        st.just(choice) for choice in plain if reach.has(f"tool_choice.{choice.mode}")
     ]
     if reach.has("tool_choice.named"):
         kinds.append(st.sampled_from(names).map(lambda name: ToolChoice(mode="named", name=name)))
@@ -385,10 +380,9 @@ def tool_choices(reach: Reach, tools: tuple[Tool, ...]) -> SearchStrategy[ToolCh
 @cache
 def response_formats(reach: Reach) -> SearchStrategy[ResponseFormat | None]:
     """Return shapes of answers within reach."""
+    plain = (ResponseFormat(kind="text"), ResponseFormat(kind="json_object"))
     kinds: list[SearchStrategy[ResponseFormat]] = [
-        st.just(ResponseFormat(kind=kind))  # type: ignore[arg-type]
-        for kind in ("text", "json_object")
-        if reach.has(f"response_format.{kind}")
+        st.just(shape) for shape in plain if reach.has(f"response_format.{shape.kind}")
     ]
     if reach.has("response_format.json_schema"):
         kinds.append(

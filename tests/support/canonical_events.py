@@ -1,6 +1,6 @@
 """Hypothesis strategies for streamed answers: valid sequences of canonical events."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
@@ -29,6 +29,8 @@ from domain.inference.events import (
 from domain.inference.response import Candidate, InferenceResponse
 from tests.support.canonical import replies
 from tests.support.reach import Reach
+
+_T = TypeVar("_T")
 
 
 @st.composite
@@ -61,10 +63,10 @@ def events_of(
 
 
 @st.composite
-def _mixed(draw: DrawFn, lanes: list[list[StreamEvent]]) -> list[StreamEvent]:
-    """Return all events, each lane in its order."""
+def _mixed(draw: DrawFn, lanes: list[list[_T]]) -> list[_T]:
+    """Return what is in all lanes, each in its order."""
     left = [list(lane) for lane in lanes if lane]
-    mixed: list[StreamEvent] = []
+    mixed: list[_T] = []
     while left:
         lane = draw(st.sampled_from(left)) if len(left) > 1 else left[0]
         mixed.append(lane.pop(0))
@@ -96,21 +98,15 @@ def _candidate(
 
 def _in_turn(draw: DrawFn, calls: list[list[StreamEvent]]) -> list[StreamEvent]:
     """Return calls mixed, but started in the order of their numbers."""
-    starts = [block[0] for block in calls]
-    mixed = draw(_mixed(calls))
     ordered: list[StreamEvent] = []
-    waiting = {id(start): start for start in starts}
-    for event in mixed:
-        if not isinstance(event, BlockStarted):
-            while waiting and next(iter(waiting.values())).index <= _index(event):
-                ordered.append(waiting.pop(next(iter(waiting))))
-            ordered.append(event)
+    started = 0
+    turns = [[number] * (len(block) - 1) for number, block in enumerate(calls)]
+    for number in draw(_mixed(turns)):
+        while started <= number:
+            ordered.append(calls[started].pop(0))
+            started += 1
+        ordered.append(calls[number].pop(0))
     return ordered
-
-
-def _index(event: StreamEvent) -> int:
-    assert isinstance(event, BlockDelta | BlockEnded | BlockStarted | CitationAdded)
-    return event.index
 
 
 @st.composite

@@ -1,6 +1,7 @@
 """What a sequence of canonical events adds up to, with every rule of the sequence checked."""
 
 from collections.abc import Iterable
+from typing import cast
 
 from domain.accounting.usage import TokenUsage
 from domain.inference.conversation import (
@@ -128,9 +129,7 @@ class _Candidate:
         merged = self.logprobs = self.logprobs or {}
         for name, tokens in logprobs.items():
             assert isinstance(tokens, list)
-            known = merged.setdefault(name, [])
-            assert isinstance(known, list)
-            known += tokens
+            merged[name] = [*cast("list[object]", merged.get(name, [])), *tokens]
 
     def whole(self) -> Candidate:
         assert self.finished is not None, "a candidate without its end"
