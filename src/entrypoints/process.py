@@ -71,7 +71,7 @@ async def _serve_ports(plan: ProcessPlan, container: Container, stop: asyncio.Ev
             server = port_server(
                 create_gateway_app(gateway),
                 grace_seconds=grace,
-                refusals=gateway_refusals(gateway.openai_chat, gateway.ids),
+                refusals=gateway_refusals(gateway.dialects.openai_chat, gateway.ids),
                 max_connections=most,
             )
             serve(server, plan.gateway_socket)

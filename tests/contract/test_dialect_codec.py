@@ -7,8 +7,8 @@ from typing import Any
 import openai
 import pytest
 
-from adapters.wire.openai_chat import OpenAIChatCodec
-from application.ports.dialect import DialectCodec, PublicError
+from adapters.wire.openai_chat.dialect import OpenAIChatCodec
+from application.ports.dialect import NOT_IN_URL, DialectCodec, PublicError
 from domain.errors import InvalidRequest
 from domain.inference.dialect import Dialect
 from domain.inference.head import RequestHead
@@ -45,7 +45,7 @@ def body(sample: Sample, **members: Any) -> bytes:
 
 def refusal(sample: Sample, raw: bytes, depth: int = DEPTH) -> InvalidRequest:
     with pytest.raises(InvalidRequest) as caught:
-        sample.codec.peek(raw, depth)
+        sample.codec.peek(raw, depth, NOT_IN_URL)
     assert caught.value.message
     return caught.value
 
@@ -57,13 +57,13 @@ def test_it_says_which_dialect_it_is(sample: Sample) -> None:
 
 @every_dialect
 def test_the_smallest_request_has_the_defaults_of_a_head(sample: Sample) -> None:
-    assert sample.codec.peek(body(sample), DEPTH) == RequestHead(model="gpt-4o")
+    assert sample.codec.peek(body(sample), DEPTH, NOT_IN_URL) == RequestHead(model="gpt-4o")
 
 
 @every_dialect
 def test_unknown_fields_are_nobodys_business(sample: Sample) -> None:
     raw = body(sample, from_the_future={"a": [1, {"b": None}]}, другое=1e-7)
-    assert sample.codec.peek(raw, DEPTH).model == "gpt-4o"
+    assert sample.codec.peek(raw, DEPTH, NOT_IN_URL).model == "gpt-4o"
 
 
 @every_dialect
@@ -104,7 +104,7 @@ def test_invalid_utf8_is_refused_wherever_it_stands(sample: Sample, bad: bytes) 
 def test_utf8_is_checked_across_large_bodies(sample: Sample) -> None:
     long = "é€😀" * 400_000
     assert sample.codec.peek(
-        json.dumps(sample.request | {"x": long}, ensure_ascii=False).encode(), 9
+        json.dumps(sample.request | {"x": long}, ensure_ascii=False).encode(), 9, NOT_IN_URL
     )
     raw = json.dumps(sample.request | {"x": long + "?"}, ensure_ascii=False).encode()
     assert "UTF-8" in refusal(sample, raw.replace(b"?", b"\x80")).message
@@ -116,7 +116,7 @@ def test_nesting_is_refused_beyond_the_limit_and_only_there(sample: Sample, dept
     def nested(levels: int) -> bytes:
         return body(sample)[:-1] + b',"x":' + b"[" * levels + b"]" * levels + b"}"
 
-    assert sample.codec.peek(nested(depth - 1), depth).model == "gpt-4o"
+    assert sample.codec.peek(nested(depth - 1), depth, NOT_IN_URL).model == "gpt-4o"
     assert str(depth) in refusal(sample, nested(depth), depth).message
 
 
@@ -216,12 +216,14 @@ OPENAI: Sample = Sample(
     ],
 )
 def test_openai_fields_become_a_head(members: dict[str, Any], head: dict[str, Any]) -> None:
-    assert CODEC.peek(body(OPENAI, **members), DEPTH) == RequestHead(model="gpt-4o", **head)
+    assert CODEC.peek(body(OPENAI, **members), DEPTH, NOT_IN_URL) == RequestHead(
+        model="gpt-4o", **head
+    )
 
 
 def test_openai_metadata_is_kept_up_to_sixteen_tags() -> None:
     tags = {f"t{index:02}": "v" for index in range(20)}
-    metadata = CODEC.peek(body(OPENAI, metadata=tags), DEPTH).metadata
+    metadata = CODEC.peek(body(OPENAI, metadata=tags), DEPTH, NOT_IN_URL).metadata
     assert metadata == dict(list(tags.items())[:16])
 
 
@@ -271,7 +273,7 @@ def test_openai_field_names_inside_the_conversation_are_free() -> None:
     names = ("model", "n", "stream", "Model")
     tool = {"type": "object", "properties": {name: {"type": "string"} for name in names}}
     raw = body(OPENAI, tools=[{"function": {"name": "model", "parameters": tool}}], n=2)
-    assert CODEC.peek(raw, DEPTH) == RequestHead(model="gpt-4o", choices=2)
+    assert CODEC.peek(raw, DEPTH, NOT_IN_URL) == RequestHead(model="gpt-4o", choices=2)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,6 @@ from domain.errors import (
     UpstreamProtocolError,
     UpstreamRejected,
 )
-from domain.inference.dialect import WireFormat
 from domain.routing.address_policy import AddressPolicy
 from domain.routing.catalog import ProviderKind, ProviderSpec
 from tests.support.answers import Answer, answer, stream
@@ -98,10 +97,6 @@ async def demo() -> AsyncGenerator[Provider]:
 async def provider(request: pytest.FixtureRequest) -> AsyncIterator[Provider]:
     async with request.param() as built:
         yield built
-
-
-async def test_it_speaks_a_known_wire_format(provider: Provider) -> None:
-    assert provider.wire_format is WireFormat.OPENAI_CHAT
 
 
 async def test_a_whole_answer_arrives_with_its_summary(provider: Provider) -> None:

@@ -24,7 +24,6 @@ from adapters.system.randomness import SystemRandomness
 from adapters.telemetry.none import NoTelemetry
 from adapters.upstream.http11 import Http11Transport
 from adapters.upstream.options import TransportOptions
-from adapters.wire.openai_chat import OpenAIChatCodec
 from application.gateway.admission import Admission, LimitEvents, SettlementQueue
 from application.gateway.authenticate import Authenticator
 from application.gateway.dispatch import Dispatcher
@@ -56,6 +55,7 @@ from domain.routing.catalog import Catalog, Model, ProviderKind, ProviderSpec, R
 from domain.secret import Secret
 from domain.settings.catalog import Settings, SettingValue
 from entrypoints.client_address import Networks
+from entrypoints.container.dialects import build_dialects
 from entrypoints.gateway.app import create_gateway_app
 from entrypoints.gateway.errors import describe_error
 from entrypoints.gateway.services import Gateway
@@ -277,7 +277,7 @@ class GatewayHarness:
                     LargeBodies(),
                 ),
                 list_models=ListModels(runtime, keys),
-                openai_chat=OpenAIChatCodec(),
+                dialects=build_dialects(),
                 clock=clock,
                 ids=ids,
                 health=self.health,

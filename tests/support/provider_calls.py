@@ -6,8 +6,9 @@ from typing import Any
 
 from adapters.crypto.cipher import AesGcmCipher
 from adapters.system.randomness import SystemRandomness
-from adapters.wire.openai_chat import OpenAIChatCodec
+from adapters.wire.openai_chat.dialect import OpenAIChatCodec
 from application.ports.clock import Clock
+from application.ports.dialect import NOT_IN_URL
 from application.ports.provider import ProviderCall, UpstreamReply
 from application.ports.upstream import UpstreamTimeouts
 from domain.identifiers import ProviderId
@@ -79,7 +80,10 @@ def provider_call(
     body = chat_body(**members) if body is None else body
     return ProviderCall(
         body=body,
-        head=CODEC.peek(body, 64),
+        codec=CODEC,
+        head=CODEC.peek(body, 64, NOT_IN_URL),
+        reply_id="reply-1",
+        created_s=1_750_000_000,
         upstream_model=upstream_model,
         request_id=request_id,
         timeouts=timeouts,

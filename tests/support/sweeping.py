@@ -1,9 +1,10 @@
 """A call and its caller, as the context of a claim knows them."""
 
-from adapters.wire.openai_chat import OpenAIChatCodec
+from adapters.wire.openai_chat.dialect import OpenAIChatCodec
 from application.gateway.call import InferenceCall
+from application.ports.dialect import NOT_IN_URL
 from domain.identifiers import ApiKeyId, LineageId, TeamId, UserId
-from domain.inference.dialect import Surface
+from domain.inference.dialect import Operation, Surface
 from domain.keys.api_key import Caller, KeyState
 
 
@@ -18,14 +19,14 @@ def a_call(event_id: str) -> InferenceCall:
     return InferenceCall(
         event_id=event_id,
         request_id=f"req-{event_id}",
-        operation="chat",
+        operation=Operation.CHAT,
         codec=codec,
         credentials=(),
         read_body=_no_body,
         started=0.0,
         started_at_ms=1_760_000_000_000,
         body=body,
-        head=codec.peek(body, 64),
+        head=codec.peek(body, 64, NOT_IN_URL),
     )
 
 

@@ -4,23 +4,26 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from adapters.providers.demo_answer import answer, prompt_tokens
 from adapters.providers.demo_request import read_request
 from adapters.providers.demo_wire import DemoWire
-from adapters.wire.openai_chat_replies import ChatReplyScanner, ChatStreamScanner
-from adapters.wire.openai_errors import MessageScrubber
+from adapters.providers.outgoing import outgoing
+from adapters.wire.codec import WireTarget
+from adapters.wire.openai_chat.wire import OpenAIChatWire
+from adapters.wire.upstream_errors import MessageScrubber
 from application.ports.clock import Clock
 from application.ports.provider import Provider, ProviderCall, ReplyScanner, UpstreamReply
-from application.ports.upstream import UpstreamTimeouts
-from domain.errors import InvalidRequest, UpstreamTimeout
-from domain.inference.dialect import WireFormat
+from application.ports.upstream import Headers, UpstreamTimeouts
+from application.runtime.large_bodies import LargeBodies
+from domain.errors import InvalidRequest, UpstreamRejected, UpstreamTimeout
 from domain.routing.catalog import ProviderSpec
 
 _LONGEST_LATENCY_MS = 600_000
 _OPTIONS = ("latency_ms", "chunk_latency_ms")
 _SCRUBBER = MessageScrubber()
+_WIRE = OpenAIChatWire()
 
 
 class DemoConfig(Struct, frozen=True, kw_only=True):
@@ -65,7 +68,7 @@ class DemoReply(UpstreamReply):
         self,
         frames: Iterable[bytes],
         scanner: ReplyScanner,
-        content_type: bytes,
+        headers: Headers,
         *,
         pause_s: float,
         timeouts: UpstreamTimeouts,
@@ -74,7 +77,7 @@ class DemoReply(UpstreamReply):
         """`deadline` is the loop time at which the `total` bound passes."""
         self._frames = frames
         self._scanner = scanner
-        self._content_type = content_type
+        self._headers = headers
         self._pause_s = pause_s
         self._timeouts = timeouts
         self._deadline = deadline
@@ -87,8 +90,8 @@ class DemoReply(UpstreamReply):
 
     @property
     def headers(self) -> Sequence[tuple[bytes, bytes]]:
-        """The content type."""
-        return ((b"content-type", self._content_type),)
+        """Content type and warnings."""
+        return self._headers
 
     @property
     def scanner(self) -> ReplyScanner:
@@ -111,15 +114,11 @@ class DemoReply(UpstreamReply):
 class DemoProvider(Provider):
     """A provider like any other on the outside, and a pure function of the request inside."""
 
-    def __init__(self, config: DemoConfig, *, clock: Clock) -> None:
+    def __init__(self, config: DemoConfig, *, clock: Clock, bodies: LargeBodies) -> None:
         """`clock` gives the `created` member of answers."""
         self._config = config
         self._clock = clock
-
-    @property
-    def wire_format(self) -> WireFormat:
-        """OpenAI Chat Completions."""
-        return WireFormat.OPENAI_CHAT
+        self._bodies = bodies
 
     async def open(self, call: ProviderCall) -> UpstreamReply:
         """Answer the call; raises `UpstreamRejected` for what a real provider would reject."""
@@ -127,11 +126,17 @@ class DemoProvider(Provider):
         await _wait(
             self._config.latency_ms / 1000, call.timeouts.first_byte, "first_byte", deadline
         )
-        request = read_request(call.body)
-        if call.output_bound is not None:
-            request = structs.replace(request, max_completion_tokens=call.output_bound)
+        target = WireTarget(model=call.upstream_model, output_bound=call.output_bound)
+        out = await outgoing(call, _WIRE, target, bodies=self._bodies, scrubber=_SCRUBBER)
+        try:
+            request = read_request(out.body)
+        except UpstreamRejected as error:
+            # In the words of Chat Completions, which clients of other dialects do not know.
+            raise (
+                UpstreamRejected(error.status, error.message) if out.translated else error
+            ) from None
         head = call.head
-        seed = hashlib.sha256(call.body).hexdigest()[:20]
+        seed = hashlib.sha256(out.body).hexdigest()[:20]
         answers = [answer(request, index, seed) for index in range(head.choices)]
         wire = DemoWire(
             reply_id=f"chatcmpl-demo{seed}",
@@ -139,22 +144,12 @@ class DemoProvider(Provider):
             model=call.upstream_model,
             prompt_tokens=prompt_tokens(request),
         )
-        if not head.stream:
-            return DemoReply(
-                (wire.whole(answers),),
-                ChatReplyScanner(max_bytes=call.max_reply_bytes, scrubber=_SCRUBBER),
-                b"application/json",
-                pause_s=0,
-                timeouts=call.timeouts,
-                deadline=deadline,
-            )
+        content_type = call.codec.stream_content_type if head.stream else b"application/json"
         return DemoReply(
-            wire.stream(answers),
-            ChatStreamScanner(
-                choices=head.choices, strip_usage=not head.include_usage, scrubber=_SCRUBBER
-            ),
-            b"text/event-stream; charset=utf-8",
-            pause_s=self._config.chunk_latency_ms / 1000,
+            wire.stream(answers) if head.stream else (wire.whole(answers),),
+            out.scanner,
+            ((b"content-type", content_type), *out.headers),
+            pause_s=self._config.chunk_latency_ms / 1000 if head.stream else 0,
             timeouts=call.timeouts,
             deadline=deadline,
         )

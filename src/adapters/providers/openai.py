@@ -1,200 +1,142 @@
 """OpenAI, and every server that speaks its Chat Completions format."""
 
-from collections.abc import AsyncIterator, Sequence
-from functools import partial
+import re
+from collections.abc import Mapping
+from typing import ClassVar
 
-from adapters.providers.openai_config import OpenAIConfig
-from adapters.providers.retry_after import retry_after_ms
-from adapters.wire.edit import OutputBound, edit_request
-from adapters.wire.openai_chat_replies import ChatReplyScanner, ChatStreamScanner
-from adapters.wire.openai_errors import (
-    MessageScrubber,
-    failure_for,
-    parse_error_body,
-    status_of,
+from msgspec import Struct
+
+from adapters.providers.http_provider import Connection, HttpProvider
+from adapters.providers.key_credentials import BearerKeys
+from adapters.providers.provider_config import (
+    base_url,
+    check_options,
+    choice_option,
+    flag_option,
+    public_headers,
 )
-from application.ports.clock import Clock
-from application.ports.provider import Provider, ProviderCall, ReplyScanner, UpstreamReply
-from application.ports.upstream import (
-    Headers,
-    UpstreamRequest,
-    UpstreamResponse,
-    UpstreamTransport,
-)
-from application.runtime.large_bodies import LargeBodies
-from domain.errors import UpstreamFailure, UpstreamProtocolError
-from domain.inference.dialect import WireFormat
+from adapters.wire.codec import WireCodec, WireTarget
+from adapters.wire.openai_chat.wire import OpenAIChatWire
+from adapters.wire.openai_responses.wire import OpenAIResponsesWire
+from application.ports.provider import ProviderCall
+from domain.errors import InvalidRequest
+from domain.inference.dialect import Dialect
+from domain.routing.catalog import ProviderKind, ProviderSpec
 
-_EVENT_STREAM = b"text/event-stream"
-_JSON = b"application/json"
-_LARGEST_ERROR_BODY = 64 * 1024
-# What a client may see of the provider's headers; `content-type` is written by us.
-_SHOWN_HEADERS = frozenset({b"openai-processing-ms", b"openai-version"})
+OPENAI_URL = "https://api.openai.com/v1"
+OPTIONS = frozenset({"organization", "project", "stream_usage", "api"})
+APIS = ("auto", "chat_completions", "responses")
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,128}")
+CHAT = OpenAIChatWire()
+RESPONSES = OpenAIResponsesWire()
 
 
-class OpenAIReply(UpstreamReply):
-    """A 2xx answer of the content type that was asked for."""
+class OpenAIConfig(Struct, frozen=True, kw_only=True):
+    """What distinguishes one server of this family from another.
 
-    def __init__(self, response: UpstreamResponse, scanner: ReplyScanner, headers: Headers) -> None:
-        """`headers` are those of `response` that may be shown."""
-        self._response = response
-        self._scanner = scanner
-        self._headers = headers
+    Attributes:
+        stream_usage: whether to ask for usage in streams on our own account.
+        bound_name: the member of Chat Completions that bounds generated tokens.
+        translate_to: format for clients of another vendor's dialect.
+        own: dialects whose requests go out as they are.
+    """
 
-    @property
-    def status(self) -> int:
-        """HTTP status of the provider."""
-        return self._response.status
-
-    @property
-    def headers(self) -> Sequence[tuple[bytes, bytes]]:
-        """Content type and the provider's timing and version, if sent."""
-        return self._headers
-
-    @property
-    def scanner(self) -> ReplyScanner:
-        """The scanner for this body."""
-        return self._scanner
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as the transport receives it."""
-        return self._response.chunks()
-
-    async def aclose(self) -> None:
-        """Give the connection back, or close it when the body was not read to its end."""
-        await self._response.aclose()
+    stream_usage: bool
+    bound_name: str
+    translate_to: WireCodec
+    own: frozenset[Dialect]
 
 
-class OpenAIProvider(Provider):
-    """One configured endpoint and its connections."""
+def configure_openai(spec: ProviderSpec) -> tuple[OpenAIConfig, str, dict[str, str]]:
+    """Check the options; return the configuration, the base URL and the public headers.
 
-    def __init__(
-        self,
-        config: OpenAIConfig,
-        *,
-        transport: UpstreamTransport,
-        clock: Clock,
-        bodies: LargeBodies,
-        user_agent: str,
-    ) -> None:
-        """Take ownership of `transport`; it is closed with the provider."""
+    Raises:
+        InvalidRequest: something cannot work; `param` names the field.
+    """
+    check_options(spec.options, OPTIONS)
+    official = spec.kind is ProviderKind.OPENAI
+    url = base_url(spec, OPENAI_URL if official else None, "http://localhost:8000/v1")
+    api = choice_option(spec.options, "api", APIS, "auto")
+    config = OpenAIConfig(
+        stream_usage=flag_option(spec.options, "stream_usage", default=True),
+        bound_name="max_completion_tokens" if official else "max_tokens",
+        translate_to=translation_format(api, official=official),
+        own=own_dialects(api, official=official),
+    )
+    return config, url, {**public_headers(spec.options), **_account_headers(spec.options)}
+
+
+def translation_format(api: str, *, official: bool) -> WireCodec:
+    """Return the format for clients of other vendors.
+
+    OpenAI's own models keep their reasoning over several turns in Responses only; other servers
+    mostly know Chat Completions alone.
+    """
+    if api == "auto":
+        return RESPONSES if official else CHAT
+    return RESPONSES if api == "responses" else CHAT
+
+
+def own_dialects(api: str, *, official: bool) -> frozenset[Dialect]:
+    """Return the dialects that go out as they came: both at OpenAI, one at most other servers."""
+    if official:
+        return frozenset({Dialect.OPENAI_CHAT, Dialect.OPENAI_RESPONSES})
+    if api == "responses":
+        return frozenset({Dialect.OPENAI_RESPONSES})
+    return frozenset({Dialect.OPENAI_CHAT})
+
+
+class OpenAIProvider(HttpProvider):
+    """OpenAI and compatible servers."""
+
+    SHOWN_HEADERS: ClassVar[frozenset[bytes]] = frozenset(
+        {b"openai-processing-ms", b"openai-version"}
+    )
+
+    def __init__(self, config: OpenAIConfig, connection: Connection) -> None:
+        """Take ownership of the connection's transport."""
+        super().__init__(connection)
         self._config = config
-        self._transport = transport
-        self._clock = clock
-        self._bodies = bodies
-        self._scrubber = MessageScrubber(config.private)
-        names = {name for name, _ in config.headers}
-        agent = () if b"user-agent" in names else ((b"user-agent", user_agent.encode()),)
-        self._headers = (
-            *config.headers,
-            *agent,
-            (b"content-type", _JSON),
-            # Compression would only cost time: the bytes are read and passed on as they come.
-            (b"accept-encoding", b"identity"),
+
+    def wire_for(self, call: ProviderCall) -> WireCodec:
+        """Return the caller's own format where the server has it."""
+        dialect = call.codec.dialect
+        if dialect not in self._config.own:
+            return self._config.translate_to
+        return RESPONSES if dialect is Dialect.OPENAI_RESPONSES else CHAT
+
+    def url_for(self, call: ProviderCall, wire: WireCodec) -> str:
+        """Return the operation's URL below the base URL."""
+        return self._connection.base_url + (
+            "/responses" if wire is RESPONSES else "/chat/completions"
         )
 
-    @property
-    def wire_format(self) -> WireFormat:
-        """OpenAI Chat Completions."""
-        return WireFormat.OPENAI_CHAT
-
-    async def open(self, call: ProviderCall) -> UpstreamReply:
-        """Send the caller's body with the model replaced, and bounded if it must be.
-
-        Nothing else of the client's goes out.
-        """
-        head = call.head
-        ask_for_usage = head.stream and not head.include_usage and self._config.stream_usage
-        edit = partial(
-            edit_request,
+    def target_for(self, call: ProviderCall) -> WireTarget:
+        """Return the model, the bound and its name."""
+        return WireTarget(
             model=call.upstream_model,
-            ask_for_usage=ask_for_usage,
-            bound=self._bound(call),
-        )
-        response = await self._transport.send(
-            UpstreamRequest(
-                method="POST",
-                url=self._config.chat_url,
-                headers=(
-                    *self._headers,
-                    (b"accept", _EVENT_STREAM if head.stream else _JSON),
-                    (b"x-request-id", call.request_id.encode()),
-                ),
-                body=await self._bodies.work(call.body, edit),
-                timeouts=call.timeouts,
-            )
-        )
-        try:
-            await self._check(response, stream=head.stream)
-        except BaseException:
-            await response.aclose()
-            raise
-        scanner: ReplyScanner
-        if head.stream:
-            scanner = ChatStreamScanner(
-                choices=head.choices, strip_usage=ask_for_usage, scrubber=self._scrubber
-            )
-        else:
-            scanner = ChatReplyScanner(max_bytes=call.max_reply_bytes, scrubber=self._scrubber)
-        return OpenAIReply(response, scanner, _shown(response.headers, stream=head.stream))
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._transport.aclose()
-
-    def _bound(self, call: ProviderCall) -> OutputBound | None:
-        if call.output_bound is None:
-            return None
-        return OutputBound(self._config.bound_name, call.output_bound)
-
-    async def _check(self, response: UpstreamResponse, *, stream: bool) -> None:
-        """Raise for everything that is not an answer to be relayed."""
-        status = response.status
-        if 200 <= status < 300:
-            found = _media_type(response.headers)
-            wanted = _EVENT_STREAM if stream else _JSON
-            # A missing type is forgiven: the scanner looks at the content anyway.
-            if found in (wanted, b""):
-                return
-            if stream and found == _JSON:
-                # Some servers report an error with 200 when a stream was asked for.
-                error = parse_error_body(await _read_bounded(response))
-                if error is not None:
-                    raise failure_for(status_of(error), error, self._scrubber)
-            raise UpstreamProtocolError(
-                f"content type {found.decode('latin-1')!r} where {wanted.decode()} was expected"
-            )
-        if status < 400:
-            raise UpstreamProtocolError(f"unexpected status {status}")
-        raise failure_for(
-            status,
-            parse_error_body(await _read_bounded(response)),
-            self._scrubber,
-            retry_after_ms=retry_after_ms(response.headers, self._clock.now_ms()),
+            output_bound=call.output_bound,
+            ask_for_usage=self._config.stream_usage,
+            bound_name=self._config.bound_name,
         )
 
 
-def _media_type(headers: Headers) -> bytes:
-    """Return the content type in lower case without parameters, empty when there is none."""
-    value = dict(headers).get(b"content-type", b"")
-    return value.partition(b";")[0].strip().lower()
+def openai_keys(kind: ProviderKind) -> BearerKeys:
+    """Return how the credentials of this family are read: OpenAI needs one, others may not."""
+    return BearerKeys(required=kind is ProviderKind.OPENAI)
 
 
-def _shown(headers: Headers, *, stream: bool) -> Headers:
-    default = _EVENT_STREAM if stream else _JSON
-    content_type = dict(headers).get(b"content-type") or default
-    shown = ((name, value) for name, value in headers if name in _SHOWN_HEADERS)
-    return ((b"content-type", content_type), *shown)
-
-
-async def _read_bounded(response: UpstreamResponse) -> bytes:
-    """Return an error body, or nothing when it is too large or does not arrive whole."""
-    body = bytearray()
-    try:
-        async for chunk in response.chunks():
-            body += chunk
-            if len(body) > _LARGEST_ERROR_BODY:
-                return b""
-    except UpstreamFailure:
-        return b""  # the status is known, and that is what decides
-    return bytes(body)
+def _account_headers(options: Mapping[str, object]) -> dict[str, str]:
+    """Return `openai-organization` and `openai-project`, if configured."""
+    headers: dict[str, str] = {}
+    for name in ("organization", "project"):
+        value = options.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
+            raise InvalidRequest(
+                f"The option '{name}' must be an identifier such as 'org-abc123'.",
+                param=f"options.{name}",
+            )
+        headers[f"openai-{name}"] = value
+    return headers

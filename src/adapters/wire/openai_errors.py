@@ -1,52 +1,26 @@
-"""Errors in OpenAI's shape: reading a provider's, deciding what they mean, making them presentable.
-
-A provider's error message is the one text of its answer that a client may see (it says which
-parameter was wrong). It is cut to size and freed of addresses, credentials and account ids first.
-"""
-
-import re
-from collections.abc import Iterable
+"""Errors in OpenAI's shape, as Chat Completions, Responses and their relatives share it."""
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
-from adapters.wire.schemas.openai_chat import ErrorBody, ErrorDetail, MaybeRaw
-from domain.errors import (
-    UpstreamCredentialRejected,
-    UpstreamFailure,
-    UpstreamRateLimited,
-    UpstreamRejected,
-    UpstreamUnavailable,
+from adapters.wire.governing import MaybeRaw
+from adapters.wire.schemas.openai_chat import (
+    ErrorBody,
+    ErrorDetail,
+    PublicErrorBody,
+    PublicErrorDetail,
 )
+from adapters.wire.upstream_errors import MessageScrubber, classify_failure
+from application.ports.dialect import PublicError
+from domain.errors import UpstreamFailure
 
+_ENCODER = msgspec.json.Encoder()
+_QUOTA = "insufficient_quota"
+_CLIENT_KINDS = frozenset(
+    {"invalid_request", "authentication", "permission", "not_found", "too_large"}
+)
 _BODY = msgspec.json.Decoder(ErrorBody)
 _DETAIL = msgspec.json.Decoder(ErrorDetail)
-
-_REMOVED = "[removed]"
-_LONGEST_MESSAGE = 1000
-_LONGEST_FIELD = 100
-_FIELD = re.compile(r"[\w.\[\]$ -]+")
-# Fault of the operator's account, not of the caller: 402 is an empty balance.
-_ACCOUNT_STATUSES = frozenset({401, 402, 403})
-_LIMIT_STATUSES = frozenset({429, 529})
-_RETRYABLE_CLIENT_STATUSES = frozenset({408, 425})
-
-_INTERNAL = re.compile(
-    r"""
-      \b[a-z][a-z0-9+.-]*://\S+                                    # URL
-    | \b(?:[a-z0-9_-]+\.)+(?:com|net|org|io|ai|dev|cloud|co|app|local|internal|intranet|lan|corp
-        |home|svc|localdomain)\b(?::\d+)?                          # host name
-    | \blocalhost\b(?::\d+)?
-    | \b\d{1,3}(?:\.\d{1,3}){3}\b(?::\d+)?                         # IPv4
-    | \[[0-9a-f:]*:[0-9a-f:]*:[0-9a-f:.]*\](?::\d+)?               # IPv6
-    | \b(?:sk|pk|rk|tw|org|proj|asst|key|sess)[-_](?=[\w*-]*[\d*])[\w*-]{6,}  # keys, account ids
-    | \borg-\w+
-    | \bbearer\s+\S+
-    | \b(?=[\w+-]*\d)(?=[\w+-]*[a-z])[\w+-]{32,}={0,2}             # long random tokens
-    | (?<![\w/.])/(?!v\d)(?:[\w.@-]+/)+[\w.@-]*                    # paths of files
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
 
 # What error objects inside a 200 answer say about the status the provider meant.
 _STATUS_OF_NAME = {
@@ -69,26 +43,6 @@ _STATUS_OF_NAME = {
     "not_found_error": 404,
     "model_not_found": 404,
 }
-
-
-class MessageScrubber:
-    """Makes a provider's message fit for clients."""
-
-    def __init__(self, private: Iterable[str] = ()) -> None:
-        """`private` are exact texts of this provider that must not appear: host, key, account."""
-        self._private = sorted({text for text in private if len(text) >= 4}, key=len, reverse=True)
-
-    def scrub(self, message: str) -> str:
-        """Return at most 1,000 characters on one line, with internals replaced."""
-        # Cut before searching as well: the patterns need not run over 64 KiB.
-        text = " ".join(message[: 4 * _LONGEST_MESSAGE].split())
-        text = "".join(char for char in text if char.isprintable())
-        for private in self._private:
-            text = text.replace(private, _REMOVED)
-        text = _INTERNAL.sub(_REMOVED, text)
-        if len(text) > _LONGEST_MESSAGE:
-            text = text[: _LONGEST_MESSAGE - 1] + "…"
-        return text
 
 
 def parse_error_body(body: bytes) -> ErrorDetail | None:
@@ -127,25 +81,42 @@ def failure_for(
     *,
     retry_after_ms: int | None = None,
 ) -> UpstreamFailure:
-    """Return the failure for a provider's error status, 400 to 599 (data-plane.md section 6)."""
-    if status in _ACCOUNT_STATUSES:
-        return UpstreamCredentialRejected(status=status)
-    if status in _LIMIT_STATUSES:
-        return UpstreamRateLimited(retry_after_ms, status=status)
-    if status >= 500 or status in _RETRYABLE_CLIENT_STATUSES:
-        return UpstreamUnavailable(status=status, error_class="server_error")
-    if error is None or not error.message or not (message := scrubber.scrub(error.message)):
-        return UpstreamRejected(status, f"The model provider rejected the request ({status}).")
-    return UpstreamRejected(
+    """Return the failure for an error status, 400 to 599, and what the body said, if anything."""
+    found = error or ErrorDetail()
+    return classify_failure(
         status,
-        message,
-        kind=_field(error.type),
-        param=_field(error.param),
-        upstream_code=_field(error.code),
+        scrubber,
+        message=found.message,
+        kind=found.type,
+        param=found.param,
+        code=found.code,
+        retry_after_ms=retry_after_ms,
     )
 
 
-def _field(value: str | int | None) -> str | None:
-    """Return a short plain identifier, or None for anything else."""
-    text = str(value) if value is not None else ""
-    return text if len(text) <= _LONGEST_FIELD and _FIELD.fullmatch(text) else None
+def public_error_body(error: PublicError) -> bytes:
+    """Return `{"error": {message, type, param, code, limit, request_id}}`.
+
+    A spent budget is `insufficient_quota` in type and code, as at OpenAI
+    (https://platform.openai.com/docs/guides/error-codes): clients do not wait for it to pass.
+    """
+    detail = PublicErrorDetail(
+        message=error.message,
+        type=error.upstream_kind or public_error_type(error.kind),
+        param=error.param,
+        code=_QUOTA if error.kind == "quota" else error.code,
+        limit=error.limit or UNSET,
+        request_id=error.request_id or UNSET,
+    )
+    return _ENCODER.encode(PublicErrorBody(detail))
+
+
+def public_error_type(kind: str) -> str:
+    """Return OpenAI's `type` for a category of error."""
+    if kind in _CLIENT_KINDS:
+        return "invalid_request_error"
+    if kind == "quota":
+        return _QUOTA
+    if kind == "rate_limit":
+        return "rate_limit_error"
+    return "server_error"

@@ -105,6 +105,12 @@ class Ticket:
             self._attempt.settle(_FAILED_ATTEMPT)
         self._attempt = attempt
 
+    def drop_attempt(self) -> None:
+        """Give back what the running attempt has reserved: nothing was sent to its provider."""
+        if self._attempt is not None:
+            self._attempt.settle(NOTHING)
+            self._attempt = None
+
     def settle(self, actual: Spend) -> None:
         """Charge `actual` for everything held. A second call does nothing."""
         if self._settled:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from application.ports.dialect import DialectCodec
-from domain.inference.dialect import Surface
+from application.ports.dialect import NOT_IN_URL, DialectCodec, RequestTarget
+from domain.inference.dialect import Operation, Surface
 from domain.inference.head import RequestHead
 from domain.limits.reservations import Reading
 
@@ -28,7 +28,9 @@ class InferenceCall:
     Attributes:
         event_id: id of the request's record, unique for ever (clients may repeat request ids).
         request_id: the one id shown everywhere: response header, upstream header, record.
-        operation: `chat`, …: what is asked of the model, independent of the dialect.
+        target: what the URL says of the request.
+        content_type: of the body, without parameters only for forms (they need their boundary).
+        dialect_headers: headers that are part of the caller's dialect, for providers that speak it.
         credentials: values of all credential headers that were sent.
         started: monotonic seconds at arrival.
         rate_limits: the tightest window rules, once they have been checked.
@@ -42,13 +44,16 @@ class InferenceCall:
 
     event_id: str
     request_id: str
-    operation: str
+    operation: Operation
     codec: DialectCodec
     credentials: tuple[str, ...]
     read_body: BodyReader
     started: float
     started_at_ms: int
     surface: Surface = Surface.AI_GATEWAY
+    target: RequestTarget = NOT_IN_URL
+    content_type: bytes = b"application/json"
+    dialect_headers: tuple[tuple[bytes, bytes], ...] = ()
     trace_id: str = ""
     session_id: str = ""
     client_ip: str = ""

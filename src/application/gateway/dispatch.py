@@ -19,6 +19,7 @@ from domain.errors import (
     DomainError,
     LimitExceeded,
     ServiceUnavailable,
+    UnsupportedField,
     UpstreamFailure,
     UpstreamProtocolError,
     UpstreamRejected,
@@ -70,9 +71,11 @@ class Dispatcher:
 
         Raises:
             UpstreamFailure: the last route's failure, or at once one that is the request's fault.
+            UnsupportedField: no route's provider has a place for something of the request.
             ServiceUnavailable: the model has no usable route.
         """
         failure: UpstreamFailure | LimitExceeded | None = None
+        unsupported: UnsupportedField | None = None
         # With one provider its limits were checked together with the others.
         per_attempt = len({route.provider_id for route in routes}) > 1
         for route in weighted_order(routes, self._randomness.roll()):
@@ -90,6 +93,11 @@ class Dispatcher:
                     )
                 settlement.dispatch_to(route, spec)
                 opened = await self._open(call, head, route, provider, now.settings, settlement)
+            except UnsupportedField as error:
+                # Nothing was sent. Another route's provider may have a place for it.
+                ticket.drop_attempt()
+                unsupported = error
+                continue
             except (UpstreamFailure, LimitExceeded) as error:
                 settlement.note_attempt(self._attempt(route, spec, started, error))
                 if isinstance(error, UpstreamRejected):
@@ -100,6 +108,8 @@ class Dispatcher:
             return opened
         if failure is not None:
             raise failure
+        if unsupported is not None:
+            raise unsupported
         raise ServiceUnavailable(f"No provider can serve the model '{model.name}' right now.")
 
     async def _open(
@@ -114,10 +124,17 @@ class Dispatcher:
         max_reply_bytes = settings.integer("gateway.max_reply_bytes")
         reply = await provider.open(
             ProviderCall(
+                codec=call.codec,
+                operation=call.operation,
                 body=call.body,
+                content_type=call.content_type,
                 head=head,
+                target=call.target,
+                dialect_headers=call.dialect_headers,
                 upstream_model=route.upstream_model,
                 request_id=call.request_id,
+                reply_id=call.event_id,
+                created_s=call.started_at_ms // 1000,
                 timeouts=_timeouts(settings),
                 max_reply_bytes=max_reply_bytes,
                 output_bound=call.output_bound,

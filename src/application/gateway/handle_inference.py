@@ -49,7 +49,9 @@ class HandleInference:
             # One snapshot for the rest of the call, taken after a body that may have been slow.
             now = self._runtime.get()
             peek = partial(
-                call.codec.peek, max_depth=now.settings.integer("gateway.max_json_depth")
+                call.codec.peek,
+                max_depth=now.settings.integer("gateway.max_json_depth"),
+                target=call.target,
             )
             call.head = head = await self._bodies.work(call.body, peek)
             if head.metadata:

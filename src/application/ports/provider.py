@@ -1,4 +1,4 @@
-"""A model provider: takes a governed call, answers with bytes in its wire format."""
+"""A model provider: takes a governed call, answers with bytes in the caller's dialect."""
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
@@ -6,9 +6,10 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from application.ports.dialect import NOT_IN_URL, DialectCodec, RequestTarget
 from application.ports.upstream import UpstreamTimeouts
 from domain.accounting.usage import TokenUsage
-from domain.inference.dialect import WireFormat
+from domain.inference.dialect import Operation
 from domain.inference.head import RequestHead
 from domain.routing.catalog import ProviderSpec
 
@@ -17,18 +18,33 @@ class ProviderCall(Struct, frozen=True, kw_only=True):
     """What a provider needs to serve one attempt.
 
     Attributes:
-        body: the caller's request body in the provider's wire format.
+        codec: the caller's dialect.
+        body: the caller's request body in that dialect.
+        content_type: of the body, for operations that take forms.
+        target: what the caller's URL says.
+        dialect_headers: headers of the caller that are part of his dialect (`anthropic-beta`);
+            names in lower case.
         request_id: sent upstream as `x-request-id`.
+        reply_id: id of the answer for a client whose dialect needs one, when the provider gives
+            none.
+        created_s: Unix seconds, likewise.
         output_bound: put into the request as the most tokens to be generated for each choice; None
             leaves it as the caller wrote it.
     """
 
+    codec: DialectCodec
     body: bytes
     head: RequestHead
     upstream_model: str
     request_id: str
+    reply_id: str
+    created_s: int
     timeouts: UpstreamTimeouts
     max_reply_bytes: int
+    operation: Operation = Operation.CHAT
+    content_type: bytes = b"application/json"
+    target: RequestTarget = NOT_IN_URL
+    dialect_headers: tuple[tuple[bytes, bytes], ...] = ()
     output_bound: int | None = None
 
 
@@ -40,6 +56,8 @@ class ReplySummary(Struct, kw_only=True):
         content_started: whether any generated content (not just a preamble) has been seen.
         output_characters: generated text seen so far, for estimates of cut streams.
         terminated: the stream's terminator was seen; whatever follows is of no interest.
+        reply_id: id under which the provider keeps the answer (OpenAI Responses); empty when it
+            keeps none.
     """
 
     usage: TokenUsage | None = None
@@ -48,6 +66,7 @@ class ReplySummary(Struct, kw_only=True):
     content_started: bool = False
     output_characters: int = 0
     terminated: bool = False
+    reply_id: str = ""
 
 
 class ReplyScanner(Protocol):
@@ -114,17 +133,17 @@ class UpstreamReply(Protocol):
 class Provider(Protocol):
     """One configured provider; lives as long as its configuration."""
 
-    @property
-    @abstractmethod
-    def wire_format(self) -> WireFormat:
-        """The API this provider speaks."""
-        ...
-
     @abstractmethod
     async def open(self, call: ProviderCall) -> UpstreamReply:
         """Start the exchange and return once a 2xx head is in.
 
+        The reply's bytes are in the caller's dialect: as received where the provider speaks it,
+        translated otherwise. What had to be left out of the request is named in the reply's
+        `x-thinkwatch-warnings` header.
+
         Raises:
+            UnsupportedField: something of the request must not be left out and the provider's
+                format has no place for it; or the provider has no such operation.
             UpstreamRejected, UpstreamRateLimited, UpstreamCredentialRejected,
             UpstreamUnavailable, UpstreamTimeout, UpstreamProtocolError
         """

@@ -7,12 +7,37 @@ class Dialect(StrEnum):
     """Client-facing APIs."""
 
     OPENAI_CHAT = "openai_chat"
+    OPENAI_RESPONSES = "openai_responses"
+    ANTHROPIC_MESSAGES = "anthropic_messages"
+    GEMINI_GENERATE = "gemini_generate"
+    BEDROCK_CONVERSE = "bedrock_converse"
 
 
 class WireFormat(StrEnum):
     """Provider-facing APIs. Equal values mean: bytes can pass through."""
 
     OPENAI_CHAT = "openai_chat"
+    OPENAI_RESPONSES = "openai_responses"
+    ANTHROPIC_MESSAGES = "anthropic_messages"
+    GEMINI_GENERATE = "gemini_generate"
+    BEDROCK_CONVERSE = "bedrock_converse"
+
+
+class Operation(StrEnum):
+    """What is asked of a model, independent of the dialect."""
+
+    CHAT = "chat"
+    COUNT_TOKENS = "count_tokens"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+    MODERATIONS = "moderations"
+    RERANK = "rerank"
+    IMAGES_GENERATIONS = "images.generations"
+    IMAGES_EDITS = "images.edits"
+    IMAGES_VARIATIONS = "images.variations"
+    AUDIO_SPEECH = "audio.speech"
+    AUDIO_TRANSCRIPTIONS = "audio.transcriptions"
+    AUDIO_TRANSLATIONS = "audio.translations"
 
 
 class Surface(StrEnum):

@@ -15,6 +15,10 @@ class ProviderKind(StrEnum):
     """Families of providers this program can speak to."""
 
     OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+    GEMINI = "gemini"
+    AZURE_OPENAI = "azure_openai"
+    BEDROCK = "bedrock"
     OPENAI_COMPATIBLE = "openai_compatible"
     DEMO = "demo"
 

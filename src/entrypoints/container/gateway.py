@@ -6,7 +6,6 @@ from adapters.journal.syncing import Fsync
 from adapters.providers.factory import ProvidersByKind
 from adapters.sql.configuration import SqlConfigurationSource
 from adapters.sql.key_directory import SqlKeyDirectory
-from adapters.wire.openai_chat import OpenAIChatCodec
 from application.gateway.admission import Admission
 from application.gateway.authenticate import Authenticator
 from application.gateway.dispatch import Dispatcher
@@ -22,6 +21,7 @@ from application.runtime.large_bodies import LargeBodies
 from application.runtime.provider_pool import ProviderPool
 from application.runtime.refresh import SnapshotRefresher
 from application.runtime.snapshot import CurrentSnapshot
+from entrypoints.container.dialects import build_dialects
 from entrypoints.container.limits import open_settlements
 from entrypoints.container.process import Process
 from entrypoints.gateway.errors import describe_error
@@ -96,7 +96,7 @@ async def open_gateway(process: Process) -> Gateway:
             LargeBodies(),
         ),
         list_models=ListModels(runtime, keys),
-        openai_chat=OpenAIChatCodec(),
+        dialects=build_dialects(),
         clock=clock,
         ids=process.ids,
         health=HealthChecks(

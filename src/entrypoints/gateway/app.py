@@ -1,16 +1,20 @@
 """The Litestar app of port 3000."""
 
+from collections.abc import Callable, Mapping
+
 import structlog
 from litestar import Litestar
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.response import Response
-from litestar.types import ASGIApp, Scope
+from litestar.types import ASGIApp, HTTPScope, Scope
 
-from application.ports.dialect import DialectCodec
+from application.ports.dialect import DialectCodec, PublicError
 from entrypoints.asgi import REQUEST_ID, AnyRequest, RequestScope
+from entrypoints.gateway.asked import Asked
 from entrypoints.gateway.errors import describe_error, public_http_error
-from entrypoints.gateway.inference import InferenceEndpoint, inference_routes
+from entrypoints.gateway.inference import InferenceEndpoint
 from entrypoints.gateway.models import model_routes
+from entrypoints.gateway.routes import inference_routes
 from entrypoints.gateway.services import Gateway
 from entrypoints.health import health_routes
 from entrypoints.metrics import metrics_routes
@@ -25,15 +29,14 @@ SECURITY_HEADERS = [
 
 def create_gateway_app(gateway: Gateway) -> ASGIApp:
     """Return the ASGI app that serves the public gateway."""
-    codec = gateway.openai_chat
+    dialects = gateway.dialects
 
-    def endpoint(dialect: DialectCodec, operation: str) -> InferenceEndpoint:
+    def endpoint(asked: Callable[[HTTPScope], Asked]) -> InferenceEndpoint:
         return InferenceEndpoint(
             gateway.handle_inference,
-            dialect,
+            asked,
             gateway.clock,
             gateway.ids,
-            operation=operation,
             trusted_proxies=gateway.trusted_proxies,
             keep_alive_s=gateway.keep_alive_s,
         )
@@ -45,30 +48,22 @@ def create_gateway_app(gateway: Gateway) -> ASGIApp:
             request.scope["path"],
             request.scope["method"],
         )
-        headers = dict(error.headers or {})
-        return Response(
-            codec.error_body(public),
-            status_code=public.status,
-            media_type="application/json",
-            headers=headers,
-        )
+        return _refusal(dialects.of_path(request.scope["path"]), public, error.headers)
 
     def unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
         request_id = request.scope["state"][REQUEST_ID]
         log.error("request_crashed", request_id=request_id, exc_info=error)
         public = describe_error(error, request_id)
-        return Response(
-            codec.error_body(public), status_code=public.status, media_type="application/json"
-        )
+        return _refusal(dialects.of_path(request.scope["path"]), public, None)
 
     def crash(scope: Scope) -> tuple[bytes, bytes]:
         public = describe_error(RuntimeError(), scope["state"][REQUEST_ID])
-        return b"application/json", codec.error_body(public)
+        return b"application/json", dialects.of_path(scope["path"]).error_body(public)
 
     app = Litestar(
         route_handlers=[
-            *inference_routes(endpoint, codec),
-            *model_routes(gateway.list_models, codec, gateway.trusted_proxies),
+            *inference_routes(endpoint, dialects),
+            *model_routes(gateway.list_models, dialects, gateway.trusted_proxies),
             *health_routes(gateway.health),
             *metrics_routes(gateway.metrics, gateway.metrics_token),
         ],
@@ -81,3 +76,15 @@ def create_gateway_app(gateway: Gateway) -> ASGIApp:
         logging_config=None,
     )
     return RequestScope(app, new_id=gateway.ids.new_id, on_crash=crash, headers=SECURITY_HEADERS)
+
+
+def _refusal(
+    codec: DialectCodec, public: PublicError, headers: Mapping[str, str] | None
+) -> Response[bytes]:
+    own = {name.decode(): value.decode() for name, value in codec.error_headers(public)}
+    return Response(
+        codec.error_body(public),
+        status_code=codec.error_status(public),
+        media_type="application/json",
+        headers={**(headers or {}), **own},
+    )

@@ -1,18 +1,15 @@
-"""The inference routes: raw ASGI endpoints behind Litestar's routing."""
+"""The inference endpoint: a bare ASGI app behind Litestar's routing."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable
 
 import structlog
-from litestar import post
-from litestar.handlers import HTTPRouteHandler
-from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+from litestar.types import HTTPScope, Receive, Scope, Send
 
 from application.gateway.call import InferenceCall, Reply
 from application.gateway.handle_inference import HandleInference
 from application.ports.clock import Clock, IdGenerator
-from application.ports.dialect import DialectCodec
 from domain.errors import ClientDisconnected, DomainError, ServiceUnavailable
 from entrypoints.asgi import (
     REQUEST_ID,
@@ -22,6 +19,7 @@ from entrypoints.asgi import (
     respond,
 )
 from entrypoints.client_address import Networks, client_address
+from entrypoints.gateway.asked import Asked
 from entrypoints.gateway.credentials import RequestHeaders
 from entrypoints.gateway.errors import describe_error, refusal_headers
 from entrypoints.gateway.governed_headers import governed_headers
@@ -39,29 +37,28 @@ log = structlog.get_logger(__name__)
 
 
 class InferenceEndpoint:
-    """Serves one operation in one dialect, as a bare ASGI app."""
+    """Serves inference requests, as a bare ASGI app."""
 
     def __init__(
         self,
         handler: HandleInference,
-        codec: DialectCodec,
+        asked: Callable[[HTTPScope], Asked],
         clock: Clock,
         ids: IdGenerator,
         *,
-        operation: str,
         trusted_proxies: Networks,
         keep_alive_s: float,
     ) -> None:
-        """`trusted_proxies` are the networks whose `x-forwarded-for` is believed.
+        """`asked` reads dialect and operation from the URL; it never fails.
 
-        A stream that is silent for `keep_alive_s` seconds gets a comment.
+        `trusted_proxies` are the networks whose `x-forwarded-for` is believed. A stream that is
+        silent for `keep_alive_s` seconds is kept alive in the dialect's way.
         """
         self._keep_alive_s = keep_alive_s
         self._handler = handler
-        self._codec = codec
+        self._asked = asked
         self._clock = clock
         self._ids = ids
-        self._operation = operation
         self._trusted_proxies = trusted_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,11 +67,11 @@ class InferenceEndpoint:
         watch = contextlib.AsyncExitStack()
         call = self._call(scope, receive, watch)
         reply: Reply | None = None
-        alive = KeepAlive(send, call, self._keep_alive_s)
+        alive = KeepAlive(send, call, self._keep_alive_s, self._clock)
         try:
             async with watch:
                 reply = await self._handler.handle(call)
-                reply.headers += governed_headers(call)
+                reply.headers += governed_headers(call, self._clock.now_ms())
                 await _send_reply(alive, reply, call)
         except ClientDisconnected:
             pass  # nobody is left to answer
@@ -100,6 +97,7 @@ class InferenceEndpoint:
         self, scope: HTTPScope, receive: Receive, watch: contextlib.AsyncExitStack
     ) -> InferenceCall:
         headers = RequestHeaders(scope)
+        asked = self._asked(scope)
         state = scope["state"]
 
         async def body(limit: int) -> bytes:
@@ -113,8 +111,11 @@ class InferenceEndpoint:
             request_id=state[REQUEST_ID],
             trace_id=state[TRACE_ID],
             session_id=headers.session_id,
-            operation=self._operation,
-            codec=self._codec,
+            operation=asked.operation,
+            codec=asked.codec,
+            target=asked.target,
+            content_type=headers.content_type,
+            dialect_headers=headers.dialect_headers,
             credentials=headers.credentials,
             read_body=body,
             started=self._clock.monotonic(),
@@ -144,18 +145,20 @@ class InferenceEndpoint:
 
     async def _refuse(self, send: Send, call: InferenceCall, error: Exception) -> None:
         public = describe_error(error, call.request_id)
+        codec = call.codec
         if call.committed:
-            event = self._codec.stream_error(public)
+            event = codec.stream_error(public)
             await send({"type": "http.response.body", "body": event, "more_body": False})
             return
         await respond(
             send,
-            public.status,
-            self._codec.error_body(public),
+            codec.error_status(public),
+            codec.error_body(public),
             [
                 (b"content-type", b"application/json"),
+                *codec.error_headers(public),
                 *refusal_headers(public),
-                *governed_headers(call),
+                *governed_headers(call, self._clock.now_ms()),
             ],
         )
 
@@ -182,17 +185,3 @@ async def _send_reply(send: Send, reply: Reply, call: InferenceCall) -> None:
         async for chunk in chunks:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def inference_routes(
-    endpoint: Callable[[DialectCodec, str], InferenceEndpoint], openai_chat: DialectCodec
-) -> list[HTTPRouteHandler]:
-    """Return the route handlers; `endpoint` builds the ASGI app of (codec, operation)."""
-    chat = endpoint(openai_chat, "chat")
-
-    @post("/v1/chat/completions", status_code=200, media_type="application/json")
-    async def chat_completions() -> ASGIApp:
-        """Create a chat completion (OpenAI Chat Completions API), streamed or not."""
-        return chat
-
-    return [chat_completions]

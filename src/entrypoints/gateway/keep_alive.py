@@ -1,9 +1,9 @@
-"""Comments in a silent stream, so that nobody between client and gateway gives it up.
+"""Signs of life in a silent stream, so that nobody between client and gateway gives it up.
 
 Reasoning models think for minutes before the first token, and balancers cut connections after one
 minute of silence. Once a streamed request has gone upstream and ten seconds pass without a byte,
-the answer is committed to 200 and the dialect's comment is written, and again after every further
-ten seconds of silence. What fails afterwards is told by the dialect's error event.
+the answer is committed to 200 and the dialect's sign of life is written (a comment, a `ping`), and
+again after every further ten seconds of silence. Where a dialect has none, the stream stays silent. What fails afterwards is told by the dialect's error event.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import asyncio
 from litestar.types import Message, Send
 
 from application.gateway.call import InferenceCall
+from application.ports.clock import Clock
 from entrypoints.gateway.governed_headers import governed_headers
 
 KEEP_ALIVE_S = 10.0
@@ -19,11 +20,12 @@ KEEP_ALIVE_S = 10.0
 class KeepAlive:
     """An ASGI `send` for one answer that breaks long silences. Call `stop` when all is sent."""
 
-    def __init__(self, send: Send, call: InferenceCall, silence_s: float) -> None:
+    def __init__(self, send: Send, call: InferenceCall, silence_s: float, clock: Clock) -> None:
         """Arm the timer; nothing is written before `call` is dispatched, and only into streams."""
         self._send = send
         self._call = call
         self._silence_s = silence_s
+        self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._wrote_at = self._loop.time()
         self._started = False
@@ -69,7 +71,12 @@ class KeepAlive:
             return
         self._timer = self._loop.call_later(self._silence_s, self._look)
         head = self._call.head
-        is_stream = self._call.dispatched and head is not None and head.stream
+        is_stream = (
+            self._call.dispatched
+            and head is not None
+            and head.stream
+            and bool(self._call.codec.keep_alive)
+        )
         if is_stream and (self._beat is None or self._beat.done()):
             self._beat = asyncio.ensure_future(self._write_comment())
 
@@ -79,8 +86,8 @@ class KeepAlive:
             self._started = True
             self._call.committed = True
             headers = [
-                (b"content-type", b"text/event-stream; charset=utf-8"),
-                *governed_headers(self._call),
+                (b"content-type", self._call.codec.stream_content_type),
+                *governed_headers(self._call, self._clock.now_ms()),
             ]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         await self._send(

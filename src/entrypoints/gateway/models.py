@@ -1,83 +1,74 @@
-"""`GET /v1/models`: the models a key may use, as OpenAI lists them."""
+"""The models a key may use, in the form of the caller's dialect (data-plane.md section 1).
 
-import msgspec
+`GET /v1/models` is OpenAI's list and, with an `anthropic-version` header, Anthropic's;
+`GET /v1beta/models` is Gemini's.
+"""
+
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 from litestar.response import Response
+from litestar.types import HTTPScope
 
 from application.gateway.list_models import ListModels
 from application.ports.dialect import DialectCodec
 from domain.errors import DomainError
-from domain.routing.catalog import Model
-from entrypoints.asgi import REQUEST_ID, AnyRequest
+from entrypoints.asgi import REQUEST_ID, AnyRequest, header_values
 from entrypoints.client_address import Networks, client_address
 from entrypoints.gateway.credentials import RequestHeaders
+from entrypoints.gateway.dialects import Dialects
 from entrypoints.gateway.errors import describe_error, refusal_headers
-
-
-class ModelObject(msgspec.Struct, frozen=True):
-    """A model as the OpenAI API describes it; `created` is Unix seconds."""
-
-    id: str
-    created: int
-    object: str = "model"
-    owned_by: str = "thinkwatch"
-
-
-class ModelPage(msgspec.Struct, frozen=True):
-    """The whole list; the API does not page it."""
-
-    data: list[ModelObject]
-    object: str = "list"
+from entrypoints.gateway.model_lists import write_model, write_models
 
 
 def model_routes(
-    models: ListModels, codec: DialectCodec, trusted_proxies: Networks
+    models: ListModels, dialects: Dialects, trusted_proxies: Networks
 ) -> list[HTTPRouteHandler]:
     """Return the route handlers of the model list."""
 
-    def caller(request: AnyRequest) -> tuple[tuple[str, ...], str]:
-        scope = request.scope
+    def caller(scope: HTTPScope) -> tuple[tuple[str, ...], str]:
         return RequestHeaders(scope).credentials, client_address(scope, trusted_proxies)
 
-    def refuse(request: AnyRequest, error: DomainError) -> Response[bytes]:
+    def codec_of(scope: HTTPScope) -> DialectCodec:
+        if scope["path"].startswith("/v1beta/"):
+            return dialects.gemini
+        if header_values(scope, b"anthropic-version"):
+            return dialects.anthropic
+        return dialects.openai_chat
+
+    def refuse(request: AnyRequest, codec: DialectCodec, error: DomainError) -> Response[bytes]:
         public = describe_error(error, request.scope["state"][REQUEST_ID])
-        headers = {
-            name.decode("ascii"): value.decode("ascii") for name, value in refusal_headers(public)
-        }
+        headers = [*refusal_headers(public), *codec.error_headers(public)]
         return Response(
             codec.error_body(public),
-            status_code=public.status,
+            status_code=codec.error_status(public),
             media_type="application/json",
-            headers=headers,
+            headers={name.decode("ascii"): value.decode("ascii") for name, value in headers},
         )
 
-    @get("/v1/models", media_type="application/json")
+    @get(["/v1/models", "/v1beta/models"], media_type="application/json")
     async def list_models(request: AnyRequest) -> Response[bytes]:
         """List the models this key may use."""
+        codec = codec_of(request.scope)
         try:
-            visible = await models.all(*caller(request))
+            visible = await models.all(*caller(request.scope))
         except DomainError as error:
-            return refuse(request, error)
-        return _json(ModelPage([_as_openai(model) for model in visible]))
+            return refuse(request, codec, error)
+        return _json(write_models(visible, codec.dialect))
 
-    @get("/v1/models/{model:path}", media_type="application/json")
+    @get(["/v1/models/{model:path}", "/v1beta/models/{model:path}"], media_type="application/json")
     async def retrieve_model(request: AnyRequest, model: FromPath[str]) -> Response[bytes]:
         """Describe one model."""
+        codec = codec_of(request.scope)
         try:
             # Litestar's path parameter keeps its leading slash; model names may contain slashes.
-            found = await models.one(*caller(request), model.removeprefix("/"))
+            found = await models.one(*caller(request.scope), model.removeprefix("/"))
         except DomainError as error:
-            return refuse(request, error)
-        return _json(_as_openai(found))
+            return refuse(request, codec, error)
+        return _json(write_model(found, codec.dialect))
 
     return [list_models, retrieve_model]
 
 
-def _as_openai(model: Model) -> ModelObject:
-    return ModelObject(id=model.name, created=model.created_at_ms // 1000)
-
-
-def _json(body: msgspec.Struct) -> Response[bytes]:
-    return Response(msgspec.json.encode(body), media_type="application/json")
+def _json(body: bytes) -> Response[bytes]:
+    return Response(body, media_type="application/json")

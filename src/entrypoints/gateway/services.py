@@ -5,10 +5,10 @@ from msgspec import Struct
 from application.gateway.handle_inference import HandleInference
 from application.gateway.list_models import ListModels
 from application.ports.clock import Clock, IdGenerator
-from application.ports.dialect import DialectCodec
 from application.ports.telemetry import MetricsPage
 from domain.secret import Secret
 from entrypoints.client_address import Networks
+from entrypoints.gateway.dialects import Dialects
 from entrypoints.gateway.keep_alive import KEEP_ALIVE_S
 from entrypoints.health import HealthChecks
 
@@ -22,7 +22,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
 
     handle_inference: HandleInference
     list_models: ListModels
-    openai_chat: DialectCodec
+    dialects: Dialects
     clock: Clock
     ids: IdGenerator
     health: HealthChecks

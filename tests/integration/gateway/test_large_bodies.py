@@ -6,7 +6,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from adapters.wire.openai_chat import OpenAIChatCodec
+from adapters.wire.openai_chat.dialect import OpenAIChatCodec
+from application.ports.dialect import RequestTarget
 from application.runtime.large_bodies import ABOVE_BYTES
 from domain.inference.head import RequestHead
 from tests.support.gateway_harness import GatewayHarness
@@ -20,11 +21,15 @@ MODEL = "gpt-4o"
 def peeked_in(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return the threads that requests are peeked in."""
     threads: list[int] = []
-    original: Callable[[OpenAIChatCodec, bytes, int], RequestHead] = OpenAIChatCodec.peek
+    original: Callable[[OpenAIChatCodec, bytes, int, RequestTarget], RequestHead] = (
+        OpenAIChatCodec.peek
+    )
 
-    def peek(self: OpenAIChatCodec, body: bytes, max_depth: int) -> RequestHead:
+    def peek(
+        self: OpenAIChatCodec, body: bytes, max_depth: int, target: RequestTarget
+    ) -> RequestHead:
         threads.append(threading.get_ident())
-        return original(self, body, max_depth)
+        return original(self, body, max_depth, target)
 
     monkeypatch.setattr(OpenAIChatCodec, "peek", peek)
     return threads

@@ -11,7 +11,7 @@ import pytest
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from adapters.system.identifiers import UuidGenerator
-from adapters.wire.openai_chat import OpenAIChatCodec
+from adapters.wire.openai_chat.dialect import OpenAIChatCodec
 from entrypoints.console.refusals import console_refusals
 from entrypoints.gateway.refusals import gateway_refusals
 from entrypoints.http_protocol import MAX_HEAD_BYTES, MAX_HEADERS, DescribeRefusal

@@ -9,6 +9,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from adapters.providers.demo import DemoConfig, DemoProvider, configure_demo
 from adapters.providers.demo_answer import count_tokens, split_words
 from application.ports.upstream import UpstreamTimeouts
+from application.runtime.large_bodies import LargeBodies
 from domain.errors import InvalidRequest, UpstreamRejected, UpstreamTimeout
 from domain.routing.catalog import ProviderKind
 from tests.support.provider_calls import (
@@ -21,7 +22,7 @@ from tests.support.provider_calls import (
 )
 
 CLOCK = StoppedClock()
-DEMO = DemoProvider(DemoConfig(), clock=CLOCK)
+DEMO = DemoProvider(DemoConfig(), clock=CLOCK, bodies=LargeBodies())
 
 
 def function(name: str, **properties: Any) -> dict[str, Any]:
@@ -293,7 +294,7 @@ async def test_artificial_latency_meets_the_same_bounds_as_a_real_server(
     options: dict[str, Any], bounds: dict[str, float], phase: str
 ) -> None:
     config = configure_demo(provider_spec(ProviderKind.DEMO, options=options))
-    provider = DemoProvider(config, clock=CLOCK)
+    provider = DemoProvider(config, clock=CLOCK, bodies=LargeBodies())
     timeouts = UpstreamTimeouts(
         **({"connect": 5, "first_byte": 30, "idle": 30, "total": 90} | bounds)
     )

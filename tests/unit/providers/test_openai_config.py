@@ -1,9 +1,9 @@
 from typing import Any
 
 import pytest
+from adapters.providers.openai_config import Credentials, configure
 
 from adapters.providers.factory import ProvidersByKind
-from adapters.providers.openai_config import Credentials, configure
 from adapters.upstream.http11 import Http11Transport
 from adapters.upstream.options import TransportOptions
 from application.ports.upstream import UpstreamTransport

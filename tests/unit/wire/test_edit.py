@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from adapters.wire.edit import OutputBound, edit_request
+from adapters.wire.openai_chat.edit import OutputBound, edit_request
 from domain.errors import InvalidRequest
 from tests.unit.wire.json_texts import spellings, texts, values
 from tests.unit.wire.reference_json import members

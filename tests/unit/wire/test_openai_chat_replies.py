@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from adapters.wire.openai_chat_replies import ChatReplyScanner, ChatStreamScanner
-from adapters.wire.openai_errors import MessageScrubber
+from adapters.wire.openai_chat.scanners import ChatReplyScanner, ChatStreamScanner
+from adapters.wire.upstream_errors import MessageScrubber
 from application.ports.provider import ReplySummary
 from domain.accounting.usage import TokenUsage
 from domain.errors import (

@@ -4,13 +4,13 @@ import msgspec
 import pytest
 
 from adapters.wire.openai_errors import (
-    MessageScrubber,
     failure_for,
     parse_error,
     parse_error_body,
     status_of,
 )
 from adapters.wire.schemas.openai_chat import ErrorDetail
+from adapters.wire.upstream_errors import MessageScrubber
 from domain.errors import (
     UpstreamCredentialRejected,
     UpstreamRateLimited,

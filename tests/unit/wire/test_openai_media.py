@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from adapters.wire.openai_chat import OpenAIChatCodec
+from adapters.wire.openai_chat.dialect import OpenAIChatCodec
+from application.ports.dialect import NOT_IN_URL
 from domain.inference.head import Media
 
 PNG = "data:image/png;base64,"
@@ -17,7 +18,7 @@ def media(content: Any, **members: Any) -> Media:
 
 
 def _peek(body: bytes) -> Media:
-    return OpenAIChatCodec().peek(body, 64).media
+    return OpenAIChatCodec().peek(body, 64, NOT_IN_URL).media
 
 
 def image(url: str, **more: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from adapters.wire.openai_usage import UsageMembers, parse_usage, read_usage
+from adapters.wire.openai_chat.usage import UsageMembers, parse_usage, read_usage
 from domain.accounting.usage import TokenUsage
 
 

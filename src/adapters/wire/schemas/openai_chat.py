@@ -5,10 +5,12 @@ speak the same format. Members not named here are skipped by the decoder and pas
 stands where vendors disagree on the shape, so that a surprise there does not cost the whole frame.
 """
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
+
+from adapters.wire.governing import MaybeRaw
 
 Number = int | float | None
-MaybeRaw = Raw | UnsetType
+
 
 
 class RequestMembers(Struct, frozen=True):

@@ -1,7 +1,8 @@
-"""Configuration of an OpenAI-format provider, checked in full before a client is built."""
+"""Configuration that every kind of HTTP provider has in common, checked before a client is built."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -9,19 +10,20 @@ from msgspec import Struct
 
 from application.ports.secrets import SecretCipher
 from domain.errors import InvalidRequest
-from domain.routing.catalog import ProviderKind, ProviderSpec
+from domain.routing.catalog import ProviderSpec
 
-_OPENAI_URL = "https://api.openai.com/v1"
-_OPTIONS = frozenset({"organization", "project", "headers", "stream_usage"})
+_T = TypeVar("_T")
+
 # Read by whoever makes the transport; only their shape is checked here.
 _TRANSPORT_OPTIONS = frozenset({"transport", "proxy", "ca_pem"})
+_COMMON_OPTIONS = frozenset({"headers", "on_disconnect"})
 _TRANSPORTS = ("http11", "httpx")
 _URL_CHARACTERS = re.compile(r"[!-~]+")
 _HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
-_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _MOST_HEADERS = 32
 _LONGEST_HEADER = 8192
+_MOST_CREDENTIALS = 16
 
 # Set by the gateway itself, or by the transport.
 _OWN_HEADERS = frozenset(
@@ -51,89 +53,87 @@ _CREDENTIAL_HEADER = re.compile(
 )
 
 
-class Credentials(Struct, frozen=True, forbid_unknown_fields=True):
-    """The sealed credential object.
+class KeyCredential(Struct, frozen=True, forbid_unknown_fields=True):
+    """A sealed credential of a server that is shown a key.
 
     Attributes:
-        api_key: sent as `authorization: Bearer …`.
+        api_key: sent where the kind of provider wants it.
         headers: secret headers, for servers that want the credential elsewhere.
-        proxy: URL of an HTTP proxy with its user and password; without them `options.proxy` does.
     """
 
     api_key: str | None = None
     headers: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        """Never the values."""
+        return "KeyCredential(…)"
+
+
+class OpenedCredentials(Struct, frozen=True):
+    """The opened credential object.
+
+    Attributes:
+        each: the objects of its `any_of` list, or the object itself; empty without credentials.
+        proxy: URL of an HTTP proxy with its user and password.
+    """
+
+    each: tuple[dict[str, object], ...] = ()
     proxy: str | None = None
 
     def __repr__(self) -> str:
         """Never the values."""
-        return "Credentials(…)"
+        return "OpenedCredentials(…)"
 
 
-class OpenAIConfig(Struct, frozen=True, kw_only=True):
-    """What `OpenAIProvider` is built from.
-
-    Attributes:
-        chat_url: absolute URL of the Chat Completions operation.
-        headers: headers of every request, credentials included.
-        stream_usage: whether to ask for usage in streams on our own account.
-        bound_name: the member that bounds generated tokens.
-        private: texts that must never appear in a message to a client.
-        proxy: URL of the HTTP proxy, its credentials included; None for a direct connection.
-    """
-
-    chat_url: str
-    headers: tuple[tuple[bytes, bytes], ...]
-    stream_usage: bool
-    bound_name: str
-    private: tuple[str, ...]
-    proxy: str | None = None
-
-    def __repr__(self) -> str:
-        """Without headers: they hold the credential."""
-        return f"OpenAIConfig(chat_url={self.chat_url!r})"
-
-
-def configure(spec: ProviderSpec, cipher: SecretCipher) -> OpenAIConfig:
-    """Check `spec` and open its credentials.
+def open_credentials(spec: ProviderSpec, cipher: SecretCipher) -> OpenedCredentials:
+    """Open the sealed credential object: one credential, or several as `{"any_of": [...]}`.
 
     Raises:
-        InvalidRequest: something cannot work; `param` names the field.
+        InvalidRequest: not opened by the key ring, or of another shape.
     """
-    _check_options(spec.options)
-    base_url = _base_url(spec)
-    credentials = _credentials(spec, cipher)
-    if spec.kind is ProviderKind.OPENAI and not (credentials.api_key or credentials.headers):
-        raise InvalidRequest("A provider of kind 'openai' needs an API key.", param="credentials")
-    proxy = _proxy(spec.options, credentials)
-    headers = {
-        **_public_headers(spec.options.get("headers", {})),
-        **_account_headers(spec.options),
-        **_credential_headers(credentials),
-    }
-    private = (
-        urlsplit(base_url).hostname or "",
-        credentials.api_key or "",
-        *credentials.headers.values(),
-        *_account_headers(spec.options).values(),
-        *_proxy_secrets(proxy),
-    )
-    return OpenAIConfig(
-        chat_url=f"{base_url}/chat/completions",
-        headers=tuple((name.encode(), value.encode()) for name, value in headers.items()),
-        stream_usage=_flag(spec.options, "stream_usage", default=True),
-        bound_name=_bound_name(spec.kind),
-        private=private,
-        proxy=proxy,
-    )
+    if spec.sealed_credentials is None:
+        return OpenedCredentials()
+    opened = cipher.open(spec.sealed_credentials, context=f"provider:{spec.id}")
+    try:
+        given = msgspec.json.decode(opened.reveal(), type=dict[str, object])
+        proxy = msgspec.convert(given.pop("proxy", None), str | None)
+        if "any_of" not in given:
+            return OpenedCredentials((given,) if given else (), proxy)
+        several = msgspec.convert(given.pop("any_of"), list[dict[str, object]])
+    except msgspec.DecodeError:
+        # The decoder's own text could quote the secret.
+        raise InvalidRequest(
+            "The credentials must be an object, or an object with a list 'any_of' of them.",
+            param="credentials",
+        ) from None
+    if given or not 1 <= len(several) <= _MOST_CREDENTIALS:
+        raise InvalidRequest(
+            f"'any_of' stands alone (beside 'proxy') and lists 1 to {_MOST_CREDENTIALS} "
+            "credentials.",
+            param="credentials.any_of",
+        )
+    return OpenedCredentials(tuple(several), proxy)
 
 
-def _bound_name(kind: ProviderKind) -> str:
-    """Return OpenAI's name, which its reasoning models insist on; others know the older one."""
-    return "max_completion_tokens" if kind is ProviderKind.OPENAI else "max_tokens"
+def read_credential(given: Mapping[str, object], kind: type[_T], expected: str) -> _T:
+    """Return one credential as a struct; `expected` says in words what it must be.
+
+    Raises:
+        InvalidRequest: of another shape; the text never quotes the secret.
+    """
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError:
+        raise InvalidRequest(f"The credentials must be {expected}.", param="credentials") from None
 
 
-def _check_options(options: Mapping[str, object]) -> None:
-    known = _OPTIONS | _TRANSPORT_OPTIONS
+def check_options(options: Mapping[str, object], own: Collection[str]) -> None:
+    """Check the names of all options, and the values of those every kind has.
+
+    Raises:
+        InvalidRequest: an unknown option, or one that cannot be used; `param` names it.
+    """
+    known = {*own, *_COMMON_OPTIONS, *_TRANSPORT_OPTIONS}
     for name, value in options.items():
         if name not in known:
             raise InvalidRequest(
@@ -157,10 +157,19 @@ def _check_options(options: Mapping[str, object]) -> None:
                 param="options.proxy",
             )
         _check_proxy(proxy, options, "options.proxy")
+    if options.get("on_disconnect", "cancel") not in ("cancel", "drain"):
+        raise InvalidRequest(
+            "The option 'on_disconnect' must be 'cancel' or 'drain'.", param="options.on_disconnect"
+        )
 
 
-def _proxy(options: Mapping[str, object], credentials: Credentials) -> str | None:
-    sealed, plain = credentials.proxy, options.get("proxy")
+def proxy_url(options: Mapping[str, object], sealed: str | None) -> str | None:
+    """Return the URL of the HTTP proxy, from the options or, with a password, the credentials.
+
+    Raises:
+        InvalidRequest: given twice, or not usable.
+    """
+    plain = options.get("proxy")
     if sealed is None:
         return plain if isinstance(plain, str) else None
     if plain is not None:
@@ -192,7 +201,8 @@ def _check_proxy(proxy: str, options: Mapping[str, object], param: str) -> None:
         raise InvalidRequest("The proxy must be a URL like http://proxy.example:3128.", param=param)
 
 
-def _proxy_secrets(proxy: str | None) -> tuple[str, ...]:
+def proxy_secrets(proxy: str | None) -> tuple[str, ...]:
+    """Return the texts of a proxy's URL that no message to a client may hold."""
     if proxy is None:
         return ()
     parts = urlsplit(proxy)
@@ -201,13 +211,23 @@ def _proxy_secrets(proxy: str | None) -> tuple[str, ...]:
     return tuple(sorted(texts | {proxy}))
 
 
-def _base_url(spec: ProviderSpec) -> str:
+def private_texts(url: str, proxy: str | None, secrets: Collection[str]) -> tuple[str, ...]:
+    """Return what no message to a client may hold: the host, the proxy, the given secrets."""
+    return (urlsplit(url).hostname or "", *secrets, *proxy_secrets(proxy))
+
+
+def base_url(spec: ProviderSpec, default: str | None, example: str) -> str:
+    """Return the URL that paths are appended to, without a slash at its end.
+
+    Raises:
+        InvalidRequest: not given and without `default`, or not usable.
+    """
     url = spec.base_url
     if url is None:
-        if spec.kind is ProviderKind.OPENAI:
-            return _OPENAI_URL
+        if default is not None:
+            return default
         raise InvalidRequest(
-            f"A provider of kind '{spec.kind}' needs a base_url, e.g. http://localhost:8000/v1.",
+            f"A provider of kind '{spec.kind}' needs a base_url, e.g. {example}.",
             param="base_url",
         )
     if not _URL_CHARACTERS.fullmatch(url):
@@ -230,54 +250,13 @@ def _bad_url(problem: str) -> InvalidRequest:
     return InvalidRequest(f"The base_url cannot be used: {problem}.", param="base_url")
 
 
-def _credentials(spec: ProviderSpec, cipher: SecretCipher) -> Credentials:
-    if spec.sealed_credentials is None:
-        return Credentials()
-    opened = cipher.open(spec.sealed_credentials, context=f"provider:{spec.id}")
-    try:
-        credentials = msgspec.json.decode(opened.reveal(), type=Credentials)
-    except msgspec.DecodeError:
-        # The decoder's own text could quote the secret.
-        raise InvalidRequest(
-            "The credentials must be an object with 'api_key' (text) and, optionally, 'headers' "
-            "and 'proxy'.",
-            param="credentials",
-        ) from None
-    if credentials.api_key is not None:
-        _check_value(credentials.api_key, "credentials.api_key", "The API key")
-    return credentials
+def public_headers(options: Mapping[str, object]) -> dict[str, str]:
+    """Return the extra headers of every request.
 
-
-def _credential_headers(credentials: Credentials) -> dict[str, str]:
-    headers = _headers(credentials.headers, "credentials.headers")
-    if credentials.api_key is not None:
-        if "authorization" in headers:
-            raise InvalidRequest(
-                "The credentials have both an API key and an authorization header.",
-                param="credentials.headers.authorization",
-            )
-        headers["authorization"] = f"Bearer {credentials.api_key}"
-    return headers
-
-
-def _account_headers(options: Mapping[str, object]) -> dict[str, str]:
-    """Return `openai-organization` and `openai-project`, if configured."""
-    headers: dict[str, str] = {}
-    for name in ("organization", "project"):
-        value = options.get(name)
-        if value is None:
-            continue
-        if not isinstance(value, str) or not _IDENTIFIER.fullmatch(value):
-            raise InvalidRequest(
-                f"The option '{name}' must be an identifier such as 'org-abc123'.",
-                param=f"options.{name}",
-            )
-        headers[f"openai-{name}"] = value
-    return headers
-
-
-def _public_headers(value: object) -> dict[str, str]:
-    headers = _headers(value, "options.headers")
+    Raises:
+        InvalidRequest: one is not usable, is the gateway's own, or looks like a credential.
+    """
+    headers = read_headers(options.get("headers", {}), "options.headers")
     for name in headers:
         if _CREDENTIAL_HEADER.fullmatch(name):
             raise InvalidRequest(
@@ -288,7 +267,12 @@ def _public_headers(value: object) -> dict[str, str]:
     return headers
 
 
-def _headers(value: object, param: str) -> dict[str, str]:
+def read_headers(value: object, param: str) -> dict[str, str]:
+    """Return headers with lower-case names.
+
+    Raises:
+        InvalidRequest: not an object of texts, or one of them cannot be sent.
+    """
     try:
         given = msgspec.convert(value, dict[str, str])
     except msgspec.ValidationError:
@@ -306,12 +290,17 @@ def _headers(value: object, param: str) -> dict[str, str]:
             )
         if name in headers:
             raise InvalidRequest(f"The header '{name}' is given twice.", param=f"{param}.{name}")
-        _check_value(content, f"{param}.{name}", f"The header '{name}'")
+        check_header_value(content, f"{param}.{name}", f"The header '{name}'")
         headers[name] = content
     return headers
 
 
-def _check_value(value: str, param: str, what: str) -> None:
+def check_header_value(value: str, param: str, what: str) -> None:
+    """Check that a value can be sent in a header.
+
+    Raises:
+        InvalidRequest: `what` names the value in words, since it may be secret.
+    """
     if len(value) > _LONGEST_HEADER or not _HEADER_VALUE.fullmatch(value):
         raise InvalidRequest(
             f"{what} must be 1 to {_LONGEST_HEADER} printable ASCII characters "
@@ -320,8 +309,43 @@ def _check_value(value: str, param: str, what: str) -> None:
         )
 
 
-def _flag(options: Mapping[str, object], name: str, *, default: bool) -> bool:
+def flag_option(options: Mapping[str, object], name: str, *, default: bool) -> bool:
+    """Return a boolean option.
+
+    Raises:
+        InvalidRequest: it is not true or false.
+    """
     value = options.get(name, default)
     if not isinstance(value, bool):
         raise InvalidRequest(f"The option '{name}' must be true or false.", param=f"options.{name}")
+    return value
+
+
+def text_option(options: Mapping[str, object], name: str) -> str | None:
+    """Return an option that is text of 1 to 512 printable ASCII characters, None when absent.
+
+    Raises:
+        InvalidRequest: it is not.
+    """
+    value = options.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not 1 <= len(value) <= 512 or not value.isprintable():
+        raise InvalidRequest(f"The option '{name}' must be text.", param=f"options.{name}")
+    return value
+
+
+def choice_option(
+    options: Mapping[str, object], name: str, choices: Collection[str], default: str
+) -> str:
+    """Return an option that is one of `choices`.
+
+    Raises:
+        InvalidRequest: it is not.
+    """
+    value = options.get(name, default)
+    if not isinstance(value, str) or value not in choices:
+        raise InvalidRequest(
+            f"The option '{name}' must be one of {', '.join(choices)}.", param=f"options.{name}"
+        )
     return value

@@ -10,13 +10,12 @@ import re
 import msgspec
 from msgspec import Raw
 
+from adapters.wire.openai_chat.usage import UsageMembers, is_null, parse_usage, read_usage
 from adapters.wire.openai_errors import (
-    MessageScrubber,
     failure_for,
     parse_error,
     status_of,
 )
-from adapters.wire.openai_usage import UsageMembers, is_null, parse_usage, read_usage
 from adapters.wire.schemas.openai_chat import (
     Choice,
     Content,
@@ -28,6 +27,7 @@ from adapters.wire.schemas.openai_chat import (
     ToolCall,
 )
 from adapters.wire.sse import Event, EventSplitter
+from adapters.wire.upstream_errors import MessageScrubber
 from application.ports.provider import ReplyScanner, ReplySummary
 from domain.errors import UpstreamFailure, UpstreamProtocolError, UpstreamUnavailable
 

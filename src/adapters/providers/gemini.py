@@ -1,0 +1,41 @@
+"""Google's Gemini API."""
+
+from urllib.parse import quote
+
+from adapters.providers.http_provider import HttpProvider
+from adapters.providers.key_credentials import KeyCredentials
+from adapters.providers.provider_config import base_url, check_options, public_headers
+from adapters.wire.codec import WireCodec
+from adapters.wire.gemini_generate.wire import GeminiWire
+from application.ports.provider import ProviderCall
+from domain.routing.catalog import ProviderSpec
+
+GEMINI_URL = "https://generativelanguage.googleapis.com/v1beta"
+KEYS = KeyCredentials(header="x-goog-api-key", required=True)
+_WIRE = GeminiWire()
+
+
+def configure_gemini(spec: ProviderSpec) -> tuple[str, dict[str, str]]:
+    """Check the options; return the base URL (with its version) and the public headers.
+
+    Raises:
+        InvalidRequest: something cannot work; `param` names the field.
+    """
+    check_options(spec.options, ())
+    return base_url(spec, GEMINI_URL, GEMINI_URL), public_headers(spec.options)
+
+
+class GeminiProvider(HttpProvider):
+    """One project at Google."""
+
+    def wire_for(self, call: ProviderCall) -> WireCodec:
+        """Return `generateContent`, for everybody."""
+        return _WIRE
+
+    def url_for(self, call: ProviderCall, wire: WireCodec) -> str:
+        """Return the URL of the model's operation; streams are server-sent events."""
+        model = call.upstream_model.removeprefix("models/")
+        # Tuned models and Vertex-style paths keep their slashes.
+        path = model if model.startswith("tunedModels/") else f"models/{model}"
+        operation = "streamGenerateContent?alt=sse" if call.head.stream else "generateContent"
+        return f"{self._connection.base_url}/{quote(path, safe='/')}:{operation}"

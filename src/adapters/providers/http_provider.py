@@ -1,0 +1,259 @@
+"""What all providers that are reached over HTTP do alike; each kind says where and how."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import ClassVar
+
+from msgspec import Struct
+
+from adapters.providers.credentials import (
+    LIMITED_FOR_MS,
+    REJECTED_FOR_MS,
+    Credential,
+    CredentialRing,
+)
+from adapters.providers.outgoing import Outgoing, outgoing
+from adapters.providers.retry_after import retry_after_ms
+from adapters.wire.codec import WireCodec, WireTarget
+from adapters.wire.upstream_errors import MessageScrubber
+from application.ports.clock import Clock
+from application.ports.provider import Provider, ProviderCall, ReplyScanner, UpstreamReply
+from application.ports.upstream import (
+    Headers,
+    UpstreamRequest,
+    UpstreamResponse,
+    UpstreamTransport,
+)
+from application.runtime.large_bodies import LargeBodies
+from domain.errors import (
+    UpstreamCredentialRejected,
+    UpstreamFailure,
+    UpstreamProtocolError,
+    UpstreamRateLimited,
+    UpstreamRejected,
+)
+
+JSON = b"application/json"
+LARGEST_ERROR_BODY = 64 * 1024
+
+
+class Connection(Struct, frozen=True, kw_only=True):
+    """What every HTTP provider is built from.
+
+    Attributes:
+        base_url: without a slash at its end.
+        headers: headers of every request, without credentials.
+        credentials: at least one.
+        private: texts that must never appear in a message to a client.
+        transport: owned by the provider; closed with it.
+    """
+
+    base_url: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    credentials: tuple[Credential, ...]
+    private: tuple[str, ...]
+    transport: UpstreamTransport
+    clock: Clock
+    bodies: LargeBodies
+    user_agent: str
+
+
+class HttpReply(UpstreamReply):
+    """A 2xx answer of the content type that was asked for."""
+
+    def __init__(self, response: UpstreamResponse, scanner: ReplyScanner, headers: Headers) -> None:
+        """`headers` are those that may be shown."""
+        self._response = response
+        self._scanner = scanner
+        self._headers = headers
+
+    @property
+    def status(self) -> int:
+        """HTTP status of the provider."""
+        return self._response.status
+
+    @property
+    def headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """Content type, warnings, and what the kind of provider shows of its own."""
+        return self._headers
+
+    @property
+    def scanner(self) -> ReplyScanner:
+        """The scanner for this body."""
+        return self._scanner
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as the transport receives it."""
+        return self._response.chunks()
+
+    async def aclose(self) -> None:
+        """Give the connection back, or close it when the body was not read to its end."""
+        await self._response.aclose()
+
+
+class HttpProvider(Provider, ABC):
+    """One configured endpoint and its connections."""
+
+    SHOWN_HEADERS: ClassVar[frozenset[bytes]] = frozenset()
+    """The provider's headers that a client of the same format may see."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Take ownership of the transport."""
+        self._connection = connection
+        self._transport = connection.transport
+        self._scrubber = MessageScrubber(connection.private)
+        self._ring = CredentialRing(connection.credentials, connection.clock)
+        names = {name for name, _ in connection.headers}
+        agent = () if b"user-agent" in names else ((b"user-agent", connection.user_agent.encode()),)
+        self._headers = (
+            *connection.headers,
+            *agent,
+            # Compression would only cost time: the bytes are read and passed on as they come.
+            (b"accept-encoding", b"identity"),
+        )
+
+    @abstractmethod
+    def wire_for(self, call: ProviderCall) -> WireCodec:
+        """Return the format in which the provider is asked for this call."""
+        ...
+
+    @abstractmethod
+    def url_for(self, call: ProviderCall, wire: WireCodec) -> str:
+        """Return the absolute URL of the operation."""
+        ...
+
+    def target_for(self, call: ProviderCall) -> WireTarget:
+        """Return what the provider's side decides of the body."""
+        return WireTarget(model=call.upstream_model, output_bound=call.output_bound)
+
+    def headers_for(self, call: ProviderCall) -> Headers:
+        """Return the headers that only this kind of provider wants."""
+        return ()
+
+    async def open(self, call: ProviderCall) -> UpstreamReply:
+        """Ask with one credential after the other, until one is not refused."""
+        wire = self.wire_for(call)
+        out = await outgoing(
+            call,
+            wire,
+            self.target_for(call),
+            bodies=self._connection.bodies,
+            scrubber=self._scrubber,
+        )
+        accept = wire.stream_content_type if call.head.stream else JSON
+        request = UpstreamRequest(
+            method="POST",
+            url=self.url_for(call, wire),
+            headers=(
+                *self._headers,
+                *self.headers_for(call),
+                (b"content-type", JSON),
+                (b"accept", accept),
+                (b"x-request-id", call.request_id.encode()),
+            ),
+            body=out.body,
+            timeouts=call.timeouts,
+        )
+        response = await self._send(request, lambda got: self._check(got, wire, call, out))
+        return HttpReply(response, out.scanner, self._shown(response, call, out))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._transport.aclose()
+
+    async def _send(
+        self, request: UpstreamRequest, check: Callable[[UpstreamResponse], Awaitable[None]]
+    ) -> UpstreamResponse:
+        failure: UpstreamFailure | None = None
+        for number, credential in self._ring:
+            try:
+                response = await self._transport.send(await credential.authorize(request))
+                try:
+                    await check(response)
+                except BaseException:
+                    await response.aclose()
+                    raise
+            except UpstreamCredentialRejected as error:
+                self._ring.rest(number, REJECTED_FOR_MS)
+                failure = error
+            except UpstreamRateLimited as error:
+                self._ring.rest(number, error.retry_after_ms or LIMITED_FOR_MS)
+                failure = error
+            else:
+                self._ring.well(number)
+                return response
+        assert failure is not None
+        raise failure
+
+    async def _check(
+        self, response: UpstreamResponse, wire: WireCodec, call: ProviderCall, out: Outgoing
+    ) -> None:
+        """Raise for everything that is not an answer to be relayed."""
+        status = response.status
+        if status >= 400:
+            raise self._told(await self._failure(response, wire), out)
+        if not 200 <= status < 300:
+            raise UpstreamProtocolError(f"unexpected status {status}")
+        found = media_type(response.headers)
+        wanted = wire.stream_content_type if call.head.stream else JSON
+        # A missing type is forgiven: the scanner looks at the content anyway.
+        if found in (wanted, b""):
+            return
+        if call.head.stream and found == JSON:
+            # Some servers report an error with 200 when a stream was asked for.
+            self._told_in_json(await read_bounded(response), wire, out)
+        raise UpstreamProtocolError(
+            f"content type {found.decode('latin-1')!r} where {wanted.decode()} was expected"
+        )
+
+    def _told_in_json(self, body: bytes, wire: WireCodec, out: Outgoing) -> None:
+        try:
+            wire.decode_reply(body, scrubber=self._scrubber)
+        except UpstreamProtocolError:
+            return
+        except UpstreamFailure as failure:
+            raise self._told(failure, out) from None
+
+    async def _failure(self, response: UpstreamResponse, wire: WireCodec) -> UpstreamFailure:
+        return wire.failure(
+            response.status,
+            await read_bounded(response),
+            scrubber=self._scrubber,
+            retry_after_ms=retry_after_ms(response.headers, self._connection.clock.now_ms()),
+        )
+
+    @staticmethod
+    def _told(failure: UpstreamFailure, out: Outgoing) -> UpstreamFailure:
+        """Take away the words of one vendor's API before another's client sees them."""
+        if isinstance(failure, UpstreamRejected) and out.translated:
+            return UpstreamRejected(failure.status, failure.message)
+        return failure
+
+    def _shown(self, response: UpstreamResponse, call: ProviderCall, out: Outgoing) -> Headers:
+        if out.translated:
+            default = call.codec.stream_content_type if call.head.stream else JSON
+            return ((b"content-type", default), *out.headers)
+        given = dict(response.headers)
+        default = call.codec.stream_content_type if call.head.stream else JSON
+        content_type = given.get(b"content-type") or default
+        shown = (pair for pair in response.headers if pair[0] in self.SHOWN_HEADERS)
+        return ((b"content-type", content_type), *shown)
+
+
+def media_type(headers: Headers) -> bytes:
+    """Return the content type in lower case without parameters, empty when there is none."""
+    value = dict(headers).get(b"content-type", b"")
+    return value.partition(b";")[0].strip().lower()
+
+
+async def read_bounded(response: UpstreamResponse) -> bytes:
+    """Return an error body, or nothing when it is too large or does not arrive whole."""
+    body = bytearray()
+    try:
+        async for chunk in response.chunks():
+            body += chunk
+            if len(body) > LARGEST_ERROR_BODY:
+                return b""
+    except UpstreamFailure:
+        return b""  # the status is known, and that is what decides
+    return bytes(body)
