@@ -9,6 +9,9 @@ an encoder of requests to a provider without custom tools:
 * results of custom tools are results like any other;
 * `tool_choice` by name needs nothing: the names stay.
 
+Formats with custom tools differ in how they write a grammar: `flat_format(tool)` is the way of
+Responses, `nested_format(tool)` that of Chat Completions; either takes what the other left.
+
 In a writer of replies (`encode_reply`, `StreamEncoder`) of the dialects that have custom tools:
 
 * `custom_names(context.request)` are the names whose calls are custom calls, whether or not the
@@ -86,15 +89,29 @@ def custom_names(request: InferenceRequest) -> frozenset[str]:
     return frozenset(tool.name for tool in request.tools if isinstance(tool, CustomTool))
 
 
+def flat_format(tool: CustomTool) -> dict[str, object] | None:
+    """Return the tool's format with the grammar's members beside `type`."""
+    found = tool.format
+    inner = (found or {}).get("grammar")
+    if found is None or not isinstance(inner, dict):
+        return found
+    rest = {name: value for name, value in found.items() if name != "grammar"}
+    return {**rest, **cast("dict[str, object]", inner)}
+
+
+def nested_format(tool: CustomTool) -> dict[str, object] | None:
+    """Return the tool's format with the grammar's members inside `grammar`."""
+    found = tool.format
+    if found is None or found.get("type") != "grammar" or "grammar" in found:
+        return found
+    inner = {name: value for name, value in found.items() if name != "type"}
+    return {"type": "grammar", "grammar": inner}
+
+
 def _grammar(tool: CustomTool) -> str:
-    found = tool.format or {}
-    if found.get("type") != "grammar":
-        return ""
-    # Chat Completions nests what Responses has flat.
-    inner = found.get("grammar")
-    grammar = cast("dict[str, object]", inner) if isinstance(inner, dict) else found
+    grammar = flat_format(tool) or {}
     definition = grammar.get("definition")
-    if not isinstance(definition, str):
+    if grammar.get("type") != "grammar" or not isinstance(definition, str):
         return ""
     syntax = grammar.get("syntax")
     kind = f"{syntax} " if isinstance(syntax, str) else ""

@@ -13,8 +13,10 @@ class FunctionTool(Struct, frozen=True, kw_only=True):
     """A tool the client runs.
 
     Attributes:
+        name: as calls and results have it; unique among the tools.
         parameters: JSON Schema of the arguments; None when not given.
         strict: whether arguments must match the schema; None when not said.
+        namespace: group whose name `name` begins with (OpenAI Responses); nobody else needs it.
     """
 
     name: str
@@ -22,14 +24,19 @@ class FunctionTool(Struct, frozen=True, kw_only=True):
     parameters: dict[str, object] | None = None
     strict: bool | None = None
     cache: CacheMark | None = None
+    namespace: str = ""
 
 
 class CustomTool(Struct, frozen=True, kw_only=True):
-    """A tool of free-text input (OpenAI). `format` is the vendor's object, if any."""
+    """A tool of free-text input (OpenAI). `format` is the vendor's object, if any.
+
+    `namespace` is as in `FunctionTool`.
+    """
 
     name: str
     description: str | None = None
     format: dict[str, object] | None = None
+    namespace: str = ""
 
 
 class VendorTool(Struct, frozen=True, kw_only=True):
