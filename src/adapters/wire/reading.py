@@ -140,6 +140,10 @@ class Members:
         self._left.clear()
         return left
 
+    def note(self, member: str) -> None:
+        """Note a member as unmapped that was taken and yet means something more."""
+        self._unmapped.append(self.name(member))
+
     def done(self) -> None:
         """Note every member that is left as unmapped."""
         self._unmapped += [self.name(member) for member in self.rest()]
