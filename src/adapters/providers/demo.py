@@ -10,6 +10,7 @@ from adapters.providers.demo_answer import answer, prompt_tokens
 from adapters.providers.demo_request import read_request
 from adapters.providers.demo_wire import DemoWire
 from adapters.providers.outgoing import outgoing
+from adapters.providers.relays import count_here, not_offered
 from adapters.wire.codec import WireTarget
 from adapters.wire.openai_chat.wire import OpenAIChatWire
 from adapters.wire.upstream_errors import MessageScrubber
@@ -18,6 +19,7 @@ from application.ports.provider import Provider, ProviderCall, ReplyScanner, Ups
 from application.ports.upstream import Headers, UpstreamTimeouts
 from application.runtime.large_bodies import LargeBodies
 from domain.errors import InvalidRequest, UpstreamRejected, UpstreamTimeout
+from domain.inference.dialect import Operation
 from domain.routing.catalog import ProviderSpec
 
 _LONGEST_LATENCY_MS = 600_000
@@ -126,6 +128,10 @@ class DemoProvider(Provider):
         await _wait(
             self._config.latency_ms / 1000, call.timeouts.first_byte, "first_byte", deadline
         )
+        if call.operation is Operation.COUNT_TOKENS:
+            return await count_here(call, self._bodies)
+        if call.operation is not Operation.CHAT:
+            raise not_offered(call)
         target = WireTarget(model=call.upstream_model, output_bound=call.output_bound)
         out = await outgoing(call, _WIRE, target, bodies=self._bodies, scrubber=_SCRUBBER)
         try:

@@ -5,9 +5,12 @@ from urllib.parse import quote
 from adapters.providers.http_provider import HttpProvider
 from adapters.providers.key_credentials import KeyCredentials
 from adapters.providers.provider_config import base_url, check_options, public_headers
+from adapters.providers.relays import RelayedRequest
 from adapters.wire.codec import WireCodec
 from adapters.wire.gemini_generate.wire import GeminiWire
+from adapters.wire.openai_relay.scanners import JsonRelayScanner
 from application.ports.provider import ProviderCall
+from domain.inference.dialect import Dialect, Operation
 from domain.routing.catalog import ProviderSpec
 
 GEMINI_URL = "https://generativelanguage.googleapis.com/v1beta"
@@ -34,8 +37,25 @@ class GeminiProvider(HttpProvider):
 
     def url_for(self, call: ProviderCall, wire: WireCodec) -> str:
         """Return the URL of the model's operation; streams are server-sent events."""
-        model = call.upstream_model.removeprefix("models/")
-        # Tuned models and Vertex-style paths keep their slashes.
-        path = model if model.startswith("tunedModels/") else f"models/{model}"
         operation = "streamGenerateContent?alt=sse" if call.head.stream else "generateContent"
-        return f"{self._connection.base_url}/{quote(path, safe='/')}:{operation}"
+        return f"{self._model_url(call)}:{operation}"
+
+    def _model_url(self, call: ProviderCall) -> str:
+        model = call.upstream_model.removeprefix("models/")
+        # Tuned models keep their prefix.
+        path = model if model.startswith("tunedModels/") else f"models/{model}"
+        return f"{self._connection.base_url}/{quote(path, safe='/')}"
+
+    async def relayed(self, call: ProviderCall) -> RelayedRequest | None:
+        """Return what to send to count tokens, for clients of this API."""
+        if call.operation is not Operation.COUNT_TOKENS:
+            return None
+        if call.codec.dialect is not Dialect.GEMINI_GENERATE:
+            return None
+        return RelayedRequest(
+            url=f"{self._model_url(call)}:countTokens",
+            body=call.body,
+            scanner=JsonRelayScanner(
+                max_bytes=call.max_reply_bytes, scrubber=self._scrubber, free=True
+            ),
+        )

@@ -13,6 +13,7 @@ from adapters.providers.credentials import (
     CredentialRing,
 )
 from adapters.providers.outgoing import Outgoing, outgoing
+from adapters.providers.relays import RelayedRequest, count_here, not_offered
 from adapters.providers.retry_after import retry_after_ms
 from adapters.wire.codec import WireCodec, WireTarget
 from adapters.wire.upstream_errors import MessageScrubber
@@ -32,6 +33,7 @@ from domain.errors import (
     UpstreamRateLimited,
     UpstreamRejected,
 )
+from domain.inference.dialect import Operation
 
 JSON = b"application/json"
 LARGEST_ERROR_BODY = 64 * 1024
@@ -132,6 +134,8 @@ class HttpProvider(Provider, ABC):
 
     async def open(self, call: ProviderCall) -> UpstreamReply:
         """Ask with one credential after the other, until one is not refused."""
+        if call.operation is not Operation.CHAT:
+            return await self._open_other(call)
         wire = self.wire_for(call)
         out = await outgoing(
             call,
@@ -156,6 +160,46 @@ class HttpProvider(Provider, ABC):
         )
         response = await self._send(request, lambda got: self._check(got, wire, call, out))
         return HttpReply(response, out.scanner, self._shown(response, call, out))
+
+    async def relayed(self, call: ProviderCall) -> RelayedRequest | None:
+        """Return what to send for another operation; None when the provider has none such."""
+        return None
+
+    async def _open_other(self, call: ProviderCall) -> UpstreamReply:
+        relayed = await self.relayed(call)
+        if relayed is None:
+            if call.operation is Operation.COUNT_TOKENS:
+                return await count_here(call, self._connection.bodies)
+            raise not_offered(call)
+        content_type = ((b"content-type", relayed.content_type),) if relayed.content_type else ()
+        request = UpstreamRequest(
+            method=relayed.method,
+            url=relayed.url,
+            headers=(
+                *self._headers,
+                *self.headers_for(call),
+                *content_type,
+                (b"accept", relayed.accept),
+                (b"x-request-id", call.request_id.encode()),
+            ),
+            body=relayed.body,
+            timeouts=call.timeouts,
+        )
+        wire = self.wire_for(call)
+
+        async def check(response: UpstreamResponse) -> None:
+            if response.status >= 400:
+                raise await self._failure(response, wire)
+            if not 200 <= response.status < 300:
+                raise UpstreamProtocolError(f"unexpected status {response.status}")
+            found = media_type(response.headers)
+            if relayed.types and found not in (*relayed.types, b""):
+                raise UpstreamProtocolError(f"unexpected content type {found.decode('latin-1')!r}")
+
+        response = await self._send(request, check)
+        found = dict(response.headers).get(b"content-type") or relayed.accept
+        shown = (pair for pair in response.headers if pair[0] in self.SHOWN_HEADERS)
+        return HttpReply(response, relayed.scanner, ((b"content-type", found), *shown))
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -15,6 +15,7 @@ from adapters.providers.provider_config import (
     flag_option,
     public_headers,
 )
+from adapters.providers.relays import RelayedRequest, relayed_to_openai
 from adapters.wire.codec import WireCodec, WireTarget
 from adapters.wire.openai_chat.wire import OpenAIChatWire
 from adapters.wire.openai_responses.wire import OpenAIResponsesWire
@@ -109,6 +110,15 @@ class OpenAIProvider(HttpProvider):
         """Return the operation's URL below the base URL."""
         return self._connection.base_url + (
             "/responses" if wire is RESPONSES else "/chat/completions"
+        )
+
+    async def relayed(self, call: ProviderCall) -> RelayedRequest | None:
+        """Return what to send for the other operations of OpenAI's API."""
+        return await relayed_to_openai(
+            call,
+            self._connection.base_url,
+            bodies=self._connection.bodies,
+            scrubber=self._scrubber,
         )
 
     def target_for(self, call: ProviderCall) -> WireTarget:

@@ -8,7 +8,7 @@ from adapters.wire.codec import Encoded, WireCodec, WireTarget
 from adapters.wire.translating import TranslatingReplyScanner, TranslatingStreamScanner
 from adapters.wire.upstream_errors import MessageScrubber
 from application.ports.dialect import ConversationCodec, ReplyContext
-from application.ports.provider import ProviderCall, ReplyScanner
+from application.ports.provider import ProviderCall, RelayingCodec, ReplyScanner
 from application.runtime.large_bodies import LargeBodies
 from domain.errors import UnsupportedField
 from domain.inference.request import InferenceRequest
@@ -81,7 +81,8 @@ def _own(
     call: ProviderCall, wire: WireCodec, target: WireTarget, scrubber: MessageScrubber
 ) -> ReplyScanner:
     if call.head.stream:
-        return wire.stream_scanner(call.head, target, scrubber=scrubber)
+        scanner = wire.stream_scanner(call.head, target, scrubber=scrubber)
+        return call.codec.relay(scanner) if isinstance(call.codec, RelayingCodec) else scanner
     return wire.reply_scanner(max_bytes=call.max_reply_bytes, scrubber=scrubber)
 
 

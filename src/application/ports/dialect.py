@@ -41,10 +41,15 @@ class RequestTarget(Struct, frozen=True, kw_only=True):
     Attributes:
         model: model name, decoded; None where the body has it.
         stream: whether the operation streams; None where the body says so.
+        response: id of an earlier answer that the provider keeps (OpenAI Responses).
+        query: query string, for operations whose parameters stand there; letters, digits and
+            `=&%_.-[]+` only.
     """
 
     model: str | None = None
     stream: bool | None = None
+    response: str | None = None
+    query: str = ""
 
 
 NOT_IN_URL = RequestTarget()
@@ -164,4 +169,14 @@ class ConversationCodec(DialectCodec, Protocol):
     @abstractmethod
     def stream_encoder(self, context: ReplyContext) -> StreamEncoder:
         """Return a writer for one streamed answer."""
+        ...
+
+
+@runtime_checkable
+class CountingCodec(Protocol):
+    """A dialect in which input tokens can be counted before a request is made."""
+
+    @abstractmethod
+    def encode_count(self, tokens: int) -> bytes:
+        """Return the answer that says how many input tokens a request has."""
         ...

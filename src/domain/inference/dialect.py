@@ -4,13 +4,18 @@ from enum import StrEnum
 
 
 class Dialect(StrEnum):
-    """Client-facing APIs."""
+    """Client-facing APIs.
+
+    `OPENAI` is OpenAI's API beyond conversations (embeddings, images, audio, …), which is relayed
+    and never translated.
+    """
 
     OPENAI_CHAT = "openai_chat"
     OPENAI_RESPONSES = "openai_responses"
     ANTHROPIC_MESSAGES = "anthropic_messages"
     GEMINI_GENERATE = "gemini_generate"
     BEDROCK_CONVERSE = "bedrock_converse"
+    OPENAI = "openai"
 
 
 class WireFormat(StrEnum):
@@ -28,6 +33,10 @@ class Operation(StrEnum):
 
     CHAT = "chat"
     COUNT_TOKENS = "count_tokens"
+    RETRIEVE_RESPONSE = "responses.retrieve"
+    DELETE_RESPONSE = "responses.delete"
+    CANCEL_RESPONSE = "responses.cancel"
+    LIST_RESPONSE_INPUT = "responses.input_items"
     COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"
     MODERATIONS = "moderations"

@@ -29,6 +29,9 @@ class RequestHead(Struct, frozen=True, kw_only=True):
         end_user: the caller's own end-user id, if given.
         media: images and sounds in the messages.
         metadata: caller's tags (string to string), for the record.
+        continues: id of an earlier answer that the request goes on from or is about, which only
+            the provider that made it has.
+        stored: whether the provider may keep the answer, so that others can go on from it.
     """
 
     model: str
@@ -39,3 +42,5 @@ class RequestHead(Struct, frozen=True, kw_only=True):
     end_user: str | None = None
     media: Media = Media()
     metadata: dict[str, str] | None = None
+    continues: str | None = None
+    stored: bool = False
