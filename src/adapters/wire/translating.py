@@ -132,9 +132,9 @@ class TranslatingStreamScanner(ReplyScanner):
         match event:
             case BlockDelta():
                 summary.content_started = True
-                summary.output_characters += len(event.text)
+                summary.output_characters += len(event.text) + len(event.transcript)
             case BlockStarted():
-                if event.kind in {"tool_call", "redacted_thinking", "vendor"}:
+                if event.kind in {"tool_call", "redacted_thinking", "vendor", "image"}:
                     summary.content_started = True
                     summary.output_characters += len(event.name)
             case Started():

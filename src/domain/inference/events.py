@@ -12,7 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from domain.accounting.usage import TokenUsage
-from domain.inference.conversation import Citation, OpaqueState, VendorPart
+from domain.inference.conversation import Citation, ImagePart, OpaqueState, VendorPart
 from domain.inference.response import FinishReason
 
 
@@ -29,13 +29,13 @@ class BlockStarted(Struct, frozen=True, kw_only=True, tag="block_started"):
     """A part begins.
 
     Attributes:
-        kind: `tool_call` has `id` and `name`; `vendor` is whole with its start.
+        kind: `tool_call` has `id` and `name`; `vendor` and `image` are whole with their start.
         custom: of a tool call with free-text input.
     """
 
     index: int
     kind: Literal[
-        "text", "thinking", "redacted_thinking", "tool_call", "refusal", "vendor", "audio"
+        "text", "thinking", "redacted_thinking", "tool_call", "refusal", "vendor", "audio", "image"
     ]
     candidate: int = 0
     id: str = ""
@@ -43,14 +43,19 @@ class BlockStarted(Struct, frozen=True, kw_only=True, tag="block_started"):
     custom: bool = False
     state: OpaqueState | None = None
     vendor: VendorPart | None = None
+    image: ImagePart | None = None
 
 
 class BlockDelta(Struct, frozen=True, kw_only=True, tag="block_delta", gc=False):
-    """More of a part: text, thought, refusal, JSON of arguments, base64 of audio, by its kind."""
+    """More of a part: text, thought, refusal, JSON of arguments, base64 of audio, by its kind.
+
+    `transcript` is what the audio says (OpenAI Chat); `text` may be empty then.
+    """
 
     index: int
     text: str
     candidate: int = 0
+    transcript: str = ""
 
 
 class CitationAdded(Struct, frozen=True, kw_only=True, tag="citation"):

@@ -132,6 +132,8 @@ class InferenceRequest(Struct, frozen=True, kw_only=True):
         cache_key: groups requests of one prefix (`prompt_cache_key`).
         modalities: kinds of output asked for, e.g. `text`, `audio`, `image`; empty when not said.
         audio: OpenAI's voice and format of spoken answers.
+        legacy_functions: the caller knows `functions` only, the older form of tools (OpenAI Chat):
+            the answer names its call in `function_call`.
         store, previous_response_id: state held by the provider (OpenAI Responses).
         extensions: members without a place here, by the name the client's dialect gives them, in
             the form of parsed JSON. The encoder of the same family may pass them on; every other
@@ -163,5 +165,6 @@ class InferenceRequest(Struct, frozen=True, kw_only=True):
     audio: dict[str, object] | None = None
     store: bool | None = None
     previous_response_id: str | None = None
+    legacy_functions: bool = False
     extensions: dict[str, object] = {}
     unmapped: tuple[str, ...] = ()
