@@ -28,6 +28,9 @@ class Credential(Protocol):
         """
         ...
 
+    def refused(self) -> None:
+        """Take note that the provider refused what `authorize` gave; what is cached may be stale."""
+
 
 class HeaderCredential(Credential):
     """Headers that stay the same."""

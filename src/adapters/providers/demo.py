@@ -15,7 +15,13 @@ from adapters.wire.codec import WireTarget
 from adapters.wire.openai_chat.wire import OpenAIChatWire
 from adapters.wire.upstream_errors import MessageScrubber
 from application.ports.clock import Clock
-from application.ports.provider import Provider, ProviderCall, ReplyScanner, UpstreamReply
+from application.ports.provider import (
+    Provider,
+    ProviderCall,
+    RemoteModel,
+    ReplyScanner,
+    UpstreamReply,
+)
 from application.ports.upstream import Headers, UpstreamTimeouts
 from application.runtime.large_bodies import LargeBodies
 from domain.errors import InvalidRequest, UpstreamRejected, UpstreamTimeout
@@ -159,6 +165,10 @@ class DemoProvider(Provider):
             timeouts=call.timeouts,
             deadline=deadline,
         )
+
+    async def models(self, timeouts: UpstreamTimeouts) -> tuple[RemoteModel, ...]:
+        """Return one name; it answers to any."""
+        return (RemoteModel(id="demo", name="Demo"),)
 
     async def aclose(self) -> None:
         """Nothing is held open."""

@@ -1,21 +1,24 @@
 """Kind of provider -> provider."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from adapters.providers.anthropic import KEYS as ANTHROPIC_KEYS
 from adapters.providers.anthropic import AnthropicProvider, configure_anthropic
+from adapters.providers.aws_config import read_aws_credentials
+from adapters.providers.azure_openai import (
+    AzureOpenAIProvider,
+    configure_azure,
+    read_azure_credentials,
+)
+from adapters.providers.bedrock import BedrockProvider, configure_bedrock
 from adapters.providers.credentials import Credential
 from adapters.providers.demo import DemoProvider, configure_demo
 from adapters.providers.gemini import KEYS as GEMINI_KEYS
 from adapters.providers.gemini import GeminiProvider, configure_gemini
 from adapters.providers.http_provider import Connection
+from adapters.providers.key_credentials import KeyCredentials
 from adapters.providers.openai import OpenAIProvider, configure_openai, openai_keys
-from adapters.providers.provider_config import (
-    OpenedCredentials,
-    open_credentials,
-    private_texts,
-    proxy_url,
-)
+from adapters.providers.provider_config import open_credentials, private_texts, proxy_url
 from application.ports.clock import Clock
 from application.ports.provider import Provider, ProviderFactory
 from application.ports.secrets import SecretCipher
@@ -23,6 +26,10 @@ from application.ports.upstream import UpstreamTransport
 from application.runtime.large_bodies import LargeBodies
 from domain.errors import InvalidRequest
 from domain.routing.catalog import ProviderKind, ProviderSpec
+
+_Given = Sequence[Mapping[str, object]]
+_Credentials = tuple[tuple[Credential, ...], tuple[str, ...]]
+_ReadCredentials = Callable[[_Given, UpstreamTransport], _Credentials]
 
 
 class ProvidersByKind(ProviderFactory):
@@ -55,42 +62,52 @@ class ProvidersByKind(ProviderFactory):
         """
         if spec.kind is ProviderKind.DEMO:
             return DemoProvider(configure_demo(spec), clock=self._clock, bodies=self._bodies)
-        opened = open_credentials(spec, self._cipher)
         match spec.kind:
             case ProviderKind.OPENAI | ProviderKind.OPENAI_COMPATIBLE:
-                config, url, headers = configure_openai(spec)
-                credentials, secrets = openai_keys(spec.kind).read(spec.kind, opened.each)
-                connection = self._connect(spec, opened, url, headers, credentials, secrets)
-                return OpenAIProvider(config, connection)
+                openai, url, headers = configure_openai(spec)
+                keys = self._keys(spec, openai_keys(spec.kind))
+                return OpenAIProvider(openai, self._connect(spec, url, headers, keys))
+            case ProviderKind.AZURE_OPENAI:
+                azure, url, headers = configure_azure(spec)
+                connection = self._connect(spec, url, headers, self._azure_credentials)
+                return AzureOpenAIProvider(azure, connection)
             case ProviderKind.ANTHROPIC:
-                url, headers = configure_anthropic(spec)
-                credentials, secrets = ANTHROPIC_KEYS.read(spec.kind, opened.each)
-                connection = self._connect(spec, opened, url, headers, credentials, secrets)
-                return AnthropicProvider(connection)
+                anthropic, url, headers = configure_anthropic(spec)
+                keys = self._keys(spec, ANTHROPIC_KEYS)
+                return AnthropicProvider(anthropic, self._connect(spec, url, headers, keys))
             case ProviderKind.GEMINI:
                 url, headers = configure_gemini(spec)
-                credentials, secrets = GEMINI_KEYS.read(spec.kind, opened.each)
-                connection = self._connect(spec, opened, url, headers, credentials, secrets)
-                return GeminiProvider(connection)
-            case _:
-                raise InvalidRequest(f"Unknown kind of provider: '{spec.kind}'.", param="kind")
+                keys = self._keys(spec, GEMINI_KEYS)
+                return GeminiProvider(self._connect(spec, url, headers, keys))
+            case ProviderKind.BEDROCK:
+                bedrock, url, headers = configure_bedrock(spec)
+                connection = self._connect(spec, url, headers, self._aws_credentials(spec))
+                return BedrockProvider(bedrock, connection)
+
+    @staticmethod
+    def _keys(spec: ProviderSpec, keys: KeyCredentials) -> _ReadCredentials:
+        return lambda given, _: keys.read(spec.kind, given)
+
+    def _azure_credentials(self, given: _Given, transport: UpstreamTransport) -> _Credentials:
+        return read_azure_credentials(given, transport, self._clock)
+
+    def _aws_credentials(self, spec: ProviderSpec) -> _ReadCredentials:
+        return lambda given, _: read_aws_credentials(
+            spec.options, given, clock=self._clock, bodies=self._bodies
+        )
 
     def _connect(
-        self,
-        spec: ProviderSpec,
-        opened: OpenedCredentials,
-        url: str,
-        headers: Mapping[str, str],
-        credentials: tuple[Credential, ...],
-        secrets: tuple[str, ...],
+        self, spec: ProviderSpec, url: str, headers: Mapping[str, str], read: _ReadCredentials
     ) -> Connection:
+        opened = open_credentials(spec, self._cipher)
         proxy = proxy_url(spec.options, opened.proxy)
         try:
-            transport = self._transport_for(spec, proxy)
+            transport = self._transport_for(spec, proxy)  # nothing connects before it is used
         except ValueError as error:
             raise InvalidRequest(
                 f"The connection options cannot be used: {error}.", param="options"
             ) from error
+        credentials, secrets = read(opened.each, transport)
         return Connection(
             base_url=url,
             headers=tuple((name.encode(), value.encode()) for name, value in headers.items()),

@@ -1,5 +1,6 @@
 """What all providers that are reached over HTTP do alike; each kind says where and how."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import ClassVar
@@ -12,31 +13,43 @@ from adapters.providers.credentials import (
     Credential,
     CredentialRing,
 )
+from adapters.providers.listing import LARGEST_PAGE, MOST_MODELS, MOST_PAGES, ModelListing
 from adapters.providers.outgoing import Outgoing, outgoing
 from adapters.providers.relays import RelayedRequest, count_here, not_offered
 from adapters.providers.retry_after import retry_after_ms
 from adapters.wire.codec import WireCodec, WireTarget
 from adapters.wire.upstream_errors import MessageScrubber
 from application.ports.clock import Clock
-from application.ports.provider import Provider, ProviderCall, ReplyScanner, UpstreamReply
+from application.ports.provider import (
+    Provider,
+    ProviderCall,
+    RemoteModel,
+    ReplyScanner,
+    UpstreamReply,
+)
 from application.ports.upstream import (
     Headers,
     UpstreamRequest,
     UpstreamResponse,
+    UpstreamTimeouts,
     UpstreamTransport,
 )
 from application.runtime.large_bodies import LargeBodies
 from domain.errors import (
+    UnsupportedField,
     UpstreamCredentialRejected,
     UpstreamFailure,
     UpstreamProtocolError,
     UpstreamRateLimited,
     UpstreamRejected,
+    UpstreamTimeout,
 )
 from domain.inference.dialect import Operation
 
 JSON = b"application/json"
 LARGEST_ERROR_BODY = 64 * 1024
+# What servers without a list of models say to whoever asks for one.
+_NO_LIST = frozenset({404, 405, 501})
 
 
 class Connection(Struct, frozen=True, kw_only=True):
@@ -124,6 +137,21 @@ class HttpProvider(Provider, ABC):
         """Return the absolute URL of the operation."""
         ...
 
+    @abstractmethod
+    def listings(self) -> Sequence[ModelListing]:
+        """Return the lists of models, the first of which must be readable; none if not known."""
+        ...
+
+    @property
+    @abstractmethod
+    def own_wire(self) -> WireCodec:
+        """The format in which the provider tells errors of its lists."""
+        ...
+
+    def listing_headers(self) -> Headers:
+        """Return the headers that only this kind of provider wants for its lists."""
+        return ()
+
     def target_for(self, call: ProviderCall) -> WireTarget:
         """Return what the provider's side decides of the body."""
         return WireTarget(model=call.upstream_model, output_bound=call.output_bound)
@@ -159,7 +187,7 @@ class HttpProvider(Provider, ABC):
             timeouts=call.timeouts,
         )
         response = await self._send(request, lambda got: self._check(got, wire, call, out))
-        return HttpReply(response, out.scanner, self._shown(response, call, out))
+        return HttpReply(response, out.scanner, self._shown(response, wire, call, out))
 
     async def relayed(self, call: ProviderCall) -> RelayedRequest | None:
         """Return what to send for another operation; None when the provider has none such."""
@@ -197,13 +225,74 @@ class HttpProvider(Provider, ABC):
                 raise UpstreamProtocolError(f"unexpected content type {found.decode('latin-1')!r}")
 
         response = await self._send(request, check)
+        relayed.scanner.summary.dialect_out = call.codec.dialect.value
         found = dict(response.headers).get(b"content-type") or relayed.accept
         shown = (pair for pair in response.headers if pair[0] in self.SHOWN_HEADERS)
         return HttpReply(response, relayed.scanner, ((b"content-type", found), *shown))
 
+    async def models(self, timeouts: UpstreamTimeouts) -> tuple[RemoteModel, ...]:
+        """Read the lists page by page; `timeouts.total` holds for all of them together."""
+        found: dict[str, RemoteModel] = {}
+        listings = self.listings()
+        if not listings:
+            raise UnsupportedField("No list of models is known for this base_url.")
+        first, *others = listings
+        try:
+            async with asyncio.timeout(timeouts.total):
+                await self._read_list(first, timeouts, found)
+                for listing in others:
+                    try:
+                        await self._read_list(listing, timeouts, found)
+                    except (UnsupportedField, UpstreamCredentialRejected, UpstreamRejected):
+                        continue  # the credential may see one list and not the other
+        except TimeoutError:
+            raise UpstreamTimeout("total") from None
+        return tuple(found.values())
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._transport.aclose()
+
+    async def _read_list(
+        self, listing: ModelListing, timeouts: UpstreamTimeouts, found: dict[str, RemoteModel]
+    ) -> None:
+        cursor: str | None = None
+        for _ in range(MOST_PAGES):
+            page = listing.read(await self._get(listing.page_url(cursor), timeouts))
+            for model in page.models:
+                if len(found) >= MOST_MODELS:
+                    return
+                found.setdefault(model.id, model)
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    async def _get(self, url: str, timeouts: UpstreamTimeouts) -> bytes:
+        request = UpstreamRequest(
+            method="GET",
+            url=url,
+            headers=(*self._headers, *self.listing_headers(), (b"accept", JSON)),
+            body=b"",
+            timeouts=timeouts,
+        )
+        response = await self._send(request, self._check_list)
+        body = bytearray()
+        try:
+            async for chunk in response.chunks():
+                body += chunk
+                if len(body) > LARGEST_PAGE:
+                    raise UpstreamProtocolError("the list of models is too large")
+        finally:
+            await response.aclose()
+        return bytes(body)
+
+    async def _check_list(self, response: UpstreamResponse) -> None:
+        if response.status in _NO_LIST:
+            raise UnsupportedField("The server offers no list of its models at this base_url.")
+        if response.status >= 400:
+            raise await self._failure(response, self.own_wire)
+        if response.status != 200:
+            raise UpstreamProtocolError(f"unexpected status {response.status}")
 
     async def _send(
         self, request: UpstreamRequest, check: Callable[[UpstreamResponse], Awaitable[None]]
@@ -211,18 +300,27 @@ class HttpProvider(Provider, ABC):
         failure: UpstreamFailure | None = None
         for number, credential in self._ring:
             try:
-                response = await self._transport.send(await credential.authorize(request))
-                try:
-                    await check(response)
-                except BaseException:
-                    await response.aclose()
-                    raise
+                authorized = await credential.authorize(request)
+            except UpstreamFailure as error:
+                rejected = isinstance(error, UpstreamCredentialRejected)
+                self._ring.rest(number, REJECTED_FOR_MS if rejected else LIMITED_FOR_MS)
+                failure = error
+                continue
+            response = await self._transport.send(authorized)
+            try:
+                await check(response)
             except UpstreamCredentialRejected as error:
+                await response.aclose()
+                credential.refused()
                 self._ring.rest(number, REJECTED_FOR_MS)
                 failure = error
             except UpstreamRateLimited as error:
+                await response.aclose()
                 self._ring.rest(number, error.retry_after_ms or LIMITED_FOR_MS)
                 failure = error
+            except BaseException:
+                await response.aclose()
+                raise
             else:
                 self._ring.well(number)
                 return response
@@ -273,13 +371,14 @@ class HttpProvider(Provider, ABC):
             return UpstreamRejected(failure.status, failure.message)
         return failure
 
-    def _shown(self, response: UpstreamResponse, call: ProviderCall, out: Outgoing) -> Headers:
+    def _shown(
+        self, response: UpstreamResponse, wire: WireCodec, call: ProviderCall, out: Outgoing
+    ) -> Headers:
+        speaker = call.codec if out.translated else wire
+        default = speaker.stream_content_type if call.head.stream else JSON
         if out.translated:
-            default = call.codec.stream_content_type if call.head.stream else JSON
             return ((b"content-type", default), *out.headers)
-        given = dict(response.headers)
-        default = call.codec.stream_content_type if call.head.stream else JSON
-        content_type = given.get(b"content-type") or default
+        content_type = dict(response.headers).get(b"content-type") or default
         shown = (pair for pair in response.headers if pair[0] in self.SHOWN_HEADERS)
         return ((b"content-type", content_type), *shown)
 

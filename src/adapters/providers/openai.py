@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from adapters.providers.http_provider import Connection, HttpProvider
 from adapters.providers.key_credentials import BearerKeys
+from adapters.providers.listing import ModelListing, openai_page
 from adapters.providers.provider_config import (
     base_url,
     check_options,
@@ -20,6 +21,7 @@ from adapters.wire.codec import WireCodec, WireTarget
 from adapters.wire.openai_chat.wire import OpenAIChatWire
 from adapters.wire.openai_responses.wire import OpenAIResponsesWire
 from application.ports.provider import ProviderCall
+from application.ports.upstream import Headers
 from domain.errors import InvalidRequest
 from domain.inference.dialect import Dialect
 from domain.routing.catalog import ProviderKind, ProviderSpec
@@ -99,6 +101,11 @@ class OpenAIProvider(HttpProvider):
         super().__init__(connection)
         self._config = config
 
+    @property
+    def own_wire(self) -> WireCodec:
+        """Chat Completions, which shares its errors with the rest of the API."""
+        return CHAT
+
     def wire_for(self, call: ProviderCall) -> WireCodec:
         """Return the caller's own format where the server has it."""
         dialect = call.codec.dialect
@@ -121,6 +128,13 @@ class OpenAIProvider(HttpProvider):
             scrubber=self._scrubber,
         )
 
+    def headers_for(self, call: ProviderCall) -> Headers:
+        """Return what a client of this API asks for in `openai-beta`."""
+        if call.codec.dialect not in self._config.own:
+            return ()
+        betas = [value for name, value in call.dialect_headers if name == b"openai-beta"]
+        return ((b"openai-beta", b",".join(betas)),) if betas else ()
+
     def target_for(self, call: ProviderCall) -> WireTarget:
         """Return the model, the bound and its name."""
         return WireTarget(
@@ -129,6 +143,10 @@ class OpenAIProvider(HttpProvider):
             ask_for_usage=self._config.stream_usage,
             bound_name=self._config.bound_name,
         )
+
+    def listings(self) -> tuple[ModelListing, ...]:
+        """Return the one list; it has no pages."""
+        return (ModelListing(url=f"{self._connection.base_url}/models", read=openai_page),)
 
 
 def openai_keys(kind: ProviderKind) -> BearerKeys:

@@ -230,24 +230,33 @@ def base_url(spec: ProviderSpec, default: str | None, example: str) -> str:
             f"A provider of kind '{spec.kind}' needs a base_url, e.g. {example}.",
             param="base_url",
         )
+    return check_url(url, "base_url", "base_url")
+
+
+def check_url(url: str, param: str, name: str) -> str:
+    """Return a URL that paths are appended to, without a slash at its end.
+
+    Raises:
+        InvalidRequest: not usable; `name` is what the field is called.
+    """
+
+    def refused(problem: str) -> InvalidRequest:
+        return InvalidRequest(f"The {name} cannot be used: {problem}.", param=param)
+
     if not _URL_CHARACTERS.fullmatch(url):
-        raise _bad_url("it has characters that are not allowed in a URL")
+        raise refused("it has characters that are not allowed in a URL")
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - the property checks the number
     except ValueError:
-        raise _bad_url("host or port cannot be read") from None
+        raise refused("host or port cannot be read") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _bad_url("it must start with http:// or https:// and name a host")
+        raise refused("it must start with http:// or https:// and name a host")
     if parts.username is not None or parts.password is not None:
-        raise _bad_url("credentials belong in the credentials, not in the URL")
+        raise refused("credentials belong in the credentials, not in the URL")
     if "?" in url or "#" in url:
-        raise _bad_url("a query or fragment cannot be kept, as paths are appended to it")
+        raise refused("a query or fragment cannot be kept, as paths are appended to it")
     return url.rstrip("/")
-
-
-def _bad_url(problem: str) -> InvalidRequest:
-    return InvalidRequest(f"The base_url cannot be used: {problem}.", param="base_url")
 
 
 def public_headers(options: Mapping[str, object]) -> dict[str, str]:

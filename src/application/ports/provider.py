@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -56,6 +56,7 @@ class ReplySummary(Struct, kw_only=True):
         content_started: whether any generated content (not just a preamble) has been seen.
         output_characters: generated text seen so far, for estimates of cut streams.
         terminated: the stream's terminator was seen; whatever follows is of no interest.
+        dialect_out: wire format that the provider answers in.
         reply_id: id under which the provider keeps the answer (OpenAI Responses); empty when it
             keeps none.
     """
@@ -67,6 +68,7 @@ class ReplySummary(Struct, kw_only=True):
     output_characters: int = 0
     terminated: bool = False
     reply_id: str = ""
+    dialect_out: str = ""
 
 
 class ReplyScanner(Protocol):
@@ -95,6 +97,16 @@ class ReplyScanner(Protocol):
             UpstreamProtocolError: the reply ended without its terminator, or is not what the wire
                 format says.
         """
+        ...
+
+
+@runtime_checkable
+class RelayingCodec(Protocol):
+    """A dialect with several forms of streamed answers, of which providers give one."""
+
+    @abstractmethod
+    def relay(self, scanner: ReplyScanner) -> ReplyScanner:
+        """Return a scanner whose output has the client's form; `scanner` passes bytes through."""
         ...
 
 
@@ -130,6 +142,18 @@ class UpstreamReply(Protocol):
         ...
 
 
+class RemoteModel(Struct, frozen=True, kw_only=True):
+    """A model as its provider lists it.
+
+    Attributes:
+        id: what a route names as its `upstream_model`.
+        name: for people; empty when the provider gives none.
+    """
+
+    id: str
+    name: str = ""
+
+
 class Provider(Protocol):
     """One configured provider; lives as long as its configuration."""
 
@@ -144,6 +168,19 @@ class Provider(Protocol):
         Raises:
             UnsupportedField: something of the request must not be left out and the provider's
                 format has no place for it; or the provider has no such operation.
+            UpstreamRejected, UpstreamRateLimited, UpstreamCredentialRejected,
+            UpstreamUnavailable, UpstreamTimeout, UpstreamProtocolError
+        """
+        ...
+
+    @abstractmethod
+    async def models(self, timeouts: UpstreamTimeouts) -> tuple[RemoteModel, ...]:
+        """Return the models the credentials may see, in the provider's order, each once.
+
+        A listing is bounded: in the size of a page and the number of pages and models.
+
+        Raises:
+            UnsupportedField: the provider offers no list.
             UpstreamRejected, UpstreamRateLimited, UpstreamCredentialRejected,
             UpstreamUnavailable, UpstreamTimeout, UpstreamProtocolError
         """
