@@ -17,9 +17,11 @@ DomainError
 ├── InvalidRequest                 the caller's body or parameters; `param` names the field
 │   ├── BodyTooLarge
 │   ├── BodyTimeout                the body did not arrive in time
-│   └── UnsupportedField
+│   ├── UnsupportedField
+│   └── PreviousResponseNotFound   an answer to go on from is not known, or somebody else's
 ├── NotFound
-│   └── ModelNotFound
+│   ├── ModelNotFound
+│   └── ResponseNotFound           a kept answer is not known, or somebody else's
 ├── Conflict                       unique name taken, concurrent edit
 │   └── PreconditionFailed         not the version the caller said it has seen
 ├── LimitExceeded                  a rate rule, budget or concurrency cap; `label` names it
@@ -203,6 +205,18 @@ class UnsupportedField(InvalidRequest):
     code = "unsupported"
 
 
+class PreviousResponseNotFound(InvalidRequest):
+    """The answer to go on from is not known, or belongs to somebody else."""
+
+    code = "previous_response_not_found"
+
+    def __init__(self, response_id: str) -> None:
+        """`response_id` is what the caller asked for."""
+        super().__init__(
+            f"Previous response with id '{response_id}' not found.", param="previous_response_id"
+        )
+
+
 class NotFound(DomainError):
     """The addressed thing does not exist, or the caller may not know that it does."""
 
@@ -218,6 +232,16 @@ class ModelNotFound(NotFound):
         """`model` is the name the caller asked for."""
         super().__init__(f"The model '{model}' does not exist or you do not have access to it.")
         self.model = model
+
+
+class ResponseNotFound(NotFound):
+    """A kept answer is not known, or belongs to somebody else."""
+
+    code = "response_not_found"
+
+    def __init__(self, response_id: str) -> None:
+        """`response_id` is what the caller asked for."""
+        super().__init__(f"Response with id '{response_id}' not found.")
 
 
 class Conflict(DomainError):

@@ -17,6 +17,7 @@ from msgspec import structs
 from adapters.crypto.cipher import AesGcmCipher
 from adapters.memory.journal import MemoryJournal
 from adapters.memory.limits import MemoryLimitStore
+from adapters.memory.response_origins import MemoryResponseOrigins
 from adapters.providers.factory import ProvidersByKind
 from adapters.system.clock import SystemClock
 from adapters.system.identifiers import UuidGenerator
@@ -28,6 +29,7 @@ from application.gateway.admission import Admission, LimitEvents, SettlementQueu
 from application.gateway.authenticate import Authenticator
 from application.gateway.dispatch import Dispatcher
 from application.gateway.handle_inference import HandleInference
+from application.gateway.kept_responses import KeptResponses
 from application.gateway.limit_gate import LimitGate
 from application.gateway.list_models import ListModels
 from application.gateway.relay import Relay
@@ -260,7 +262,9 @@ class GatewayHarness:
         )
         journal = WatchedJournal()
         keys = Authenticator(self.directory, clock, lambda: 60)
-        books = Books(journal, clock, describe_error, "test", NoTelemetry())
+        kept = KeptResponses(MemoryResponseOrigins())
+        tasks.run_forever("response-origins", kept.run)
+        books = Books(journal, clock, describe_error, "test", NoTelemetry(), kept)
         store = self.limit_store or await _ready_store(clock)
         gate, settlements, events = LimitGate(store), ImmediateSettlements(store), CountedEvents()
         tasks.run_forever("limit-store-probe", gate.probe)
@@ -275,6 +279,7 @@ class GatewayHarness:
                     Dispatcher(clock, randomness, admission),
                     Relay(books),
                     LargeBodies(),
+                    kept,
                 ),
                 list_models=ListModels(runtime, keys),
                 dialects=build_dialects(),

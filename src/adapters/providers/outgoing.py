@@ -48,7 +48,9 @@ async def outgoing(
     """
     if call.codec.dialect.value == wire.wire_format.value:
         edit = partial(wire.edit_request, head=call.head, target=target)
-        return Outgoing(await bodies.work(call.body, edit), _own(call, wire, target, scrubber))
+        scanner = _own(call, wire, target, scrubber)
+        scanner.summary.dialect_out = wire.wire_format.value
+        return Outgoing(await bodies.work(call.body, edit), scanner)
     dialect = call.codec
     if not isinstance(dialect, ConversationCodec):
         raise UnsupportedField(
@@ -72,6 +74,7 @@ async def outgoing(
         scanner = TranslatingReplyScanner(
             wire, dialect, context, max_bytes=call.max_reply_bytes, scrubber=scrubber
         )
+    scanner.summary.dialect_out = wire.wire_format.value
     return Outgoing(
         encoded.body, scanner, translated=True, headers=_warnings(encoded.dropped, dialect)
     )

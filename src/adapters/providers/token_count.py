@@ -4,11 +4,10 @@ No provider but OpenAI tells its vocabulary; today's are alike enough for an est
 the result is called wherever it is shown.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import msgspec
-from bpe_openai import Encoding, get_encoding
 
 from domain.accounting.estimate import TOKENS_PER_IMAGE
 from domain.inference.conversation import (
@@ -34,14 +33,17 @@ _encoder = msgspec.json.Encoder()
 
 
 @cache
-def _vocabulary() -> Encoding:
-    """Return o200k_base, that of OpenAI's models since 2024; takes a second the first time."""
-    return get_encoding("o200k_base")
+def _tokens_of() -> Callable[[str], list[int]]:
+    """Return the encoder of o200k_base, the vocabulary of OpenAI's models since 2024."""
+    # Importing it reads every vocabulary it has: a second and 100 MB, for those who need it only.
+    from bpe_openai import get_encoding  # noqa: PLC0415
+
+    return get_encoding("o200k_base").encode_ordinary
 
 
 def count_text(text: str) -> int:
     """Return how many tokens a text has."""
-    return len(_vocabulary().encode_ordinary(text))
+    return len(_tokens_of()(text))
 
 
 def count_input(request: InferenceRequest) -> int:

@@ -18,6 +18,7 @@ from domain.accounting.pricing import weighted_tokens
 from domain.accounting.usage import TokenUsage
 from domain.errors import LimitExceeded
 from domain.identifiers import ProviderId
+from domain.inference.dialect import Operation
 from domain.inference.head import RequestHead
 from domain.keys.api_key import Caller
 from domain.limits.amounts import MAX_COUNT, NOTHING, Spend
@@ -33,6 +34,16 @@ RETRY_WHEN_UNAVAILABLE_MS = 1_000
 
 
 # An attempt that failed was a request to its provider, and used no tokens as far as anyone knows.
+FREE_OPERATIONS = frozenset(
+    {
+        Operation.COUNT_TOKENS,
+        Operation.RETRIEVE_RESPONSE,
+        Operation.DELETE_RESPONSE,
+        Operation.CANCEL_RESPONSE,
+        Operation.LIST_RESPONSE_INPUT,
+    }
+)
+"""They count as requests and take no tokens."""
 _FAILED_ATTEMPT = Spend(requests=1)
 
 
@@ -141,6 +152,8 @@ class Admission:
 
     def ticket(self, call: InferenceCall, head: RequestHead, model: Model) -> Ticket:
         """Return an empty ticket with the greatest use the request may come to."""
+        if call.operation in FREE_OPERATIONS:
+            return Ticket(self, TokenUsage())
         return Ticket(
             self,
             estimate(

@@ -2,10 +2,13 @@
 
 from functools import partial
 
+from msgspec import structs
+
 from application.gateway.admission import Admission
 from application.gateway.authenticate import Authenticator
 from application.gateway.call import InferenceCall, Reply
 from application.gateway.dispatch import Dispatcher
+from application.gateway.kept_responses import KeptResponses
 from application.gateway.relay import Relay
 from application.gateway.settlement import Books
 from application.runtime.large_bodies import LargeBodies
@@ -25,6 +28,7 @@ class HandleInference:
         dispatcher: Dispatcher,
         relay: Relay,
         bodies: LargeBodies,
+        kept: KeptResponses,
     ) -> None:
         """All collaborators are shared by every request of the process."""
         self._runtime = runtime
@@ -34,6 +38,7 @@ class HandleInference:
         self._dispatcher = dispatcher
         self._relay = relay
         self._bodies = bodies
+        self._kept = kept
 
     async def handle(self, call: InferenceCall) -> Reply:
         """Return the reply to a call; until then nothing has been sent and errors are raised.
@@ -56,11 +61,18 @@ class HandleInference:
             call.head = head = await self._bodies.work(call.body, peek)
             if head.metadata:
                 call.tags = {**head.metadata, **call.tags}
+            origin = None
+            if head.continues is not None:
+                origin = await self._kept.origin_of(head.continues, caller, call.operation)
+                if not head.model:
+                    call.head = head = structs.replace(head, model=origin.model)
             if not caller.may_use(head.model):
                 raise ModelNotAllowed(head.model)
             model = now.catalog.model(head.model)
             settlement.choose_model(model)
             routes = now.catalog.routes_of(model)
+            if origin is not None:  # nobody else has what the request goes on from
+                routes = tuple(r for r in routes if r.provider_id == origin.provider_id)
             ticket = self._admission.ticket(call, head, model)
             settlement.hold(ticket)
             await self._admission.reserve(ticket, call, caller, model, routes, now)

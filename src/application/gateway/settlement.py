@@ -11,15 +11,18 @@ from typing import Self
 
 from application.gateway.admission import Ticket
 from application.gateway.call import InferenceCall
+from application.gateway.kept_responses import KeptResponses
 from application.ports.clock import Clock
 from application.ports.dialect import PublicError
 from application.ports.provider import ReplySummary
 from application.ports.records import Journal
+from application.ports.response_origins import ResponseOrigin
 from application.ports.telemetry import Telemetry
 from domain.accounting.estimate import likely_tokens
 from domain.accounting.pricing import weighted_tokens
 from domain.accounting.usage import TokenUsage, UsageSource
 from domain.errors import LimitExceeded
+from domain.inference.dialect import Operation
 from domain.keys.api_key import Caller
 from domain.limits.amounts import MAX_COUNT, NOTHING, Spend
 from domain.records.events import Attempt, Outcome, RequestRecord
@@ -42,8 +45,13 @@ class Books:
         describe_error: DescribeError,
         instance: str,
         telemetry: Telemetry,
+        kept: KeptResponses,
     ) -> None:
-        """`instance` names this process in its records; `telemetry` counts every final one."""
+        """`instance` names this process in its records; `telemetry` counts every final one.
+
+        `kept` learns which answers their providers keep.
+        """
+        self.kept = kept
         self.journal = journal
         self.clock = clock
         self.describe_error = describe_error
@@ -205,9 +213,29 @@ class Settlement:
         if self._ticket is not None:
             self._ticket.settle(self._spend(record))
         self._books.journal.close(record)
+        self._note_kept(outcome)
         self._books.telemetry.request_ended(record)
         if record.outcome is Outcome.RATE_LIMITED:
             self._books.telemetry.rate_limited(record.limit_label)
+
+    def _note_kept(self, outcome: Outcome) -> None:
+        """Remember where an answer is kept, however it ended; forget one that was deleted."""
+        head, caller, summary = self._call.head, self._caller, self._summary
+        if head is None or caller is None:
+            return
+        if self._call.operation is Operation.DELETE_RESPONSE:
+            if outcome is Outcome.OK and head.continues:
+                self._books.kept.forget(head.continues)
+        elif head.stored and summary is not None and summary.reply_id and self._provider:
+            self._books.kept.remember(
+                ResponseOrigin(
+                    response_id=summary.reply_id,
+                    provider_id=self._provider.id,
+                    model=head.model,
+                    lineage_id=caller.lineage_id,
+                    user_id=caller.user_id or "",
+                )
+            )
 
     def _spend(self, record: RequestRecord) -> Spend:
         """Return what the request counts against limits: exactly what its record says."""
@@ -279,7 +307,7 @@ class Settlement:
             surface=call.surface,
             operation=call.operation,
             dialect_in=call.codec.dialect,
-            dialect_out=call.codec.dialect if route is not None else "",
+            dialect_out=summary.dialect_out if summary is not None else "",
             stream=call.head.stream if call.head is not None else False,
             key_id=caller.key_id if caller is not None else "",
             key_lineage=caller.lineage_id if caller is not None else "",

@@ -4,6 +4,8 @@ from adapters.wire.anthropic_messages.dialect import AnthropicMessagesCodec
 from adapters.wire.bedrock_converse.dialect import BedrockConverseCodec
 from adapters.wire.gemini_generate.dialect import GeminiCodec
 from adapters.wire.openai_chat.dialect import OpenAIChatCodec
+from adapters.wire.openai_relay.dialect import OpenAIRelayCodec
+from adapters.wire.openai_relay.kept_responses import KeptResponseCodec
 from adapters.wire.openai_responses.dialect import OpenAIResponsesCodec
 from entrypoints.gateway.dialects import Dialects
 
@@ -15,6 +17,8 @@ def build_dialects() -> Dialects:
         openai_responses=OpenAIResponsesCodec(),
         anthropic=AnthropicMessagesCodec(),
         gemini=GeminiCodec(),
-        gemini_array=GeminiCodec(array=True),
+        gemini_array=lambda: GeminiCodec(array=True),
         bedrock=BedrockConverseCodec(),
+        kept_response=KeptResponseCodec(),
+        relay=OpenAIRelayCodec,
     )

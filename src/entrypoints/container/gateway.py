@@ -4,12 +4,14 @@ from adapters.journal.adoption import FileDeadJournals
 from adapters.journal.journal import FileJournal
 from adapters.journal.syncing import Fsync
 from adapters.providers.factory import ProvidersByKind
+from adapters.redis.response_origins import RedisResponseOrigins
 from adapters.sql.configuration import SqlConfigurationSource
 from adapters.sql.key_directory import SqlKeyDirectory
 from application.gateway.admission import Admission
 from application.gateway.authenticate import Authenticator
 from application.gateway.dispatch import Dispatcher
 from application.gateway.handle_inference import HandleInference
+from application.gateway.kept_responses import KeptResponses
 from application.gateway.limit_gate import LimitGate
 from application.gateway.list_models import ListModels
 from application.gateway.relay import Relay
@@ -74,7 +76,10 @@ async def open_gateway(process: Process) -> Gateway:
     tasks.run_forever("adopt-journals", adopt.run)
     tasks.run_forever("flush-key-use", flush.run)
 
-    books = Books(journal, clock, describe_error, process.instance, process.telemetry)
+    kept = KeptResponses(RedisResponseOrigins(process.redis))
+    tasks.run_forever("response-origins", kept.run)
+    process.drains.then(kept.drain)
+    books = Books(journal, clock, describe_error, process.instance, process.telemetry, kept)
 
     gate = LimitGate(process.limit_store, own_replicas=process.config.workers)
     tasks.run_forever("limit-store-probe", gate.probe)
@@ -94,6 +99,7 @@ async def open_gateway(process: Process) -> Gateway:
             Dispatcher(clock, process.randomness, admission),
             Relay(books),
             LargeBodies(),
+            kept,
         ),
         list_models=ListModels(runtime, keys),
         dialects=build_dialects(),

@@ -11,10 +11,11 @@ from litestar.types import ASGIApp, HTTPScope, Scope
 from application.ports.dialect import DialectCodec, PublicError
 from entrypoints.asgi import REQUEST_ID, AnyRequest, RequestScope
 from entrypoints.gateway.asked import Asked
+from entrypoints.gateway.conversation_routes import conversation_routes
 from entrypoints.gateway.errors import describe_error, public_http_error
 from entrypoints.gateway.inference import InferenceEndpoint
 from entrypoints.gateway.models import model_routes
-from entrypoints.gateway.routes import inference_routes
+from entrypoints.gateway.relay_routes import relay_routes
 from entrypoints.gateway.services import Gateway
 from entrypoints.health import health_routes
 from entrypoints.metrics import metrics_routes
@@ -62,7 +63,8 @@ def create_gateway_app(gateway: Gateway) -> ASGIApp:
 
     app = Litestar(
         route_handlers=[
-            *inference_routes(endpoint, dialects),
+            *conversation_routes(endpoint, dialects),
+            *relay_routes(endpoint, dialects),
             *model_routes(gateway.list_models, dialects, gateway.trusted_proxies),
             *health_routes(gateway.health),
             *metrics_routes(gateway.metrics, gateway.metrics_token),

@@ -1,32 +1,29 @@
-"""The inference routes of port 3000 (data-plane.md section 1)."""
-
-from collections.abc import Callable
+"""The routes of conversations on port 3000 (data-plane.md section 1)."""
 
 from litestar import post
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
-from litestar.types import ASGIApp, HTTPScope
+from litestar.types import ASGIApp
 
 from application.ports.dialect import DialectCodec
 from domain.inference.dialect import Operation
 from entrypoints.gateway.asked import (
     Asked,
+    Endpoint,
     asked_of_converse,
     asked_of_gemini,
     converse_verb,
     gemini_verb,
+    path_rest,
 )
 from entrypoints.gateway.dialects import Dialects
-from entrypoints.gateway.inference import InferenceEndpoint
 
 _JSON = "application/json"
-Endpoint = Callable[[Callable[[HTTPScope], Asked]], InferenceEndpoint]
-"""Builds the endpoint that serves what a function reads from the URL."""
 
 
-def inference_routes(endpoint: Endpoint, dialects: Dialects) -> list[HTTPRouteHandler]:
-    """Return the route handlers of all dialects."""
+def conversation_routes(endpoint: Endpoint, dialects: Dialects) -> list[HTTPRouteHandler]:
+    """Return the route handlers of the five dialects."""
 
     def fixed(codec: DialectCodec, operation: Operation) -> ASGIApp:
         asked = Asked(codec, operation)
@@ -36,8 +33,8 @@ def inference_routes(endpoint: Endpoint, dialects: Dialects) -> list[HTTPRouteHa
     responses = fixed(dialects.openai_responses, Operation.CHAT)
     messages = fixed(dialects.anthropic, Operation.CHAT)
     count = fixed(dialects.anthropic, Operation.COUNT_TOKENS)
-    gemini = endpoint(lambda scope: asked_of_gemini(scope, _rest(scope), dialects))
-    converse = endpoint(lambda scope: asked_of_converse(_rest(scope), dialects))
+    gemini = endpoint(lambda scope: asked_of_gemini(scope, path_rest(scope), dialects))
+    converse = endpoint(lambda scope: asked_of_converse(path_rest(scope), dialects))
 
     @post("/v1/chat/completions", status_code=200, media_type=_JSON)
     async def chat_completions() -> ASGIApp:
@@ -83,8 +80,3 @@ def inference_routes(endpoint: Endpoint, dialects: Dialects) -> list[HTTPRouteHa
         generate_content,
         converse_with,
     ]
-
-
-def _rest(scope: HTTPScope) -> str:
-    """Return the path parameter; Litestar's keeps its leading slash."""
-    return str(scope["path_params"]["rest"]).removeprefix("/")
