@@ -4,7 +4,9 @@ import msgspec
 
 from adapters.wire.gemini_generate import peek
 from adapters.wire.gemini_generate.array import ArrayOutput, ArrayRelay
+from adapters.wire.gemini_generate.decode_request import decode_request
 from adapters.wire.gemini_generate.errors import public_error_body, public_status
+from adapters.wire.gemini_generate.fields import field_name
 from adapters.wire.schemas.gemini_generate import TokenCount
 from adapters.wire.sse import write_event
 from application.ports.dialect import (
@@ -19,6 +21,10 @@ from domain.inference.dialect import Dialect
 from domain.inference.head import RequestHead
 from domain.inference.request import InferenceRequest
 from domain.inference.response import InferenceResponse
+
+_SILENCE = (
+    b'data: {"candidates":[{"content":{"parts":[{"text":""}],"role":"model"},"index":0}]}\n\n'
+)
 
 
 class GeminiCodec(ConversationCodec):
@@ -40,13 +46,13 @@ class GeminiCodec(ConversationCodec):
 
     @property
     def keep_alive(self) -> bytes:
-        """White space in an array; an empty answer in server-sent events.
+        """White space in an array; a chunk with an empty text in server-sent events.
 
-        Google's own clients do not read comments: the one for Go takes any event that does not
-        start with `data:`, even an empty one, for an error. A chunk without candidates is known to
-        all of them.
+        Google's own clients do not read comments: those for Python and Go take one for an answer
+        that is not JSON, and the one for Go an empty event, too. A chunk without candidates makes
+        the chats of the one for Python forget the turn. An empty text is what Gemini itself sends.
         """
-        return b"\n" if self._array else b"data: {}\n\n"
+        return b"\n" if self._array else _SILENCE
 
     @property
     def stream_content_type(self) -> bytes:
@@ -61,7 +67,7 @@ class GeminiCodec(ConversationCodec):
         """Return 503 for overload, which has no status of its own here."""
         return public_status(error)
 
-    def error_headers(self, error: PublicError) -> list[tuple[bytes, bytes]]:  # noqa: ARG002
+    def error_headers(self, error: PublicError) -> list[tuple[bytes, bytes]]:
         """Return none: the body says it all."""
         return []
 
@@ -92,11 +98,11 @@ class GeminiCodec(ConversationCodec):
 
     def decode(self, body: bytes, target: RequestTarget) -> InferenceRequest:
         """Return the whole request; see the port for what is raised."""
-        raise NotImplementedError
+        return decode_request(body, target)
 
     def field_name(self, field: str) -> str:
         """Return the client's name of a canonical field."""
-        return field
+        return field_name(field)
 
     def encode_reply(self, reply: InferenceResponse, context: ReplyContext) -> bytes:
         """Return a whole answer."""

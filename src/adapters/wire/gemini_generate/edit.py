@@ -1,19 +1,32 @@
-"""Byte-level edit of the members the gateway must set in a generateContent request."""
+"""Byte-level edit of the members the gateway must set in a generateContent request.
+
+A conversation that another provider has taken part in comes back with that provider's state in its
+signatures (`signatures`). Gemini would refuse those, so they are replaced as well.
+"""
+
+import re
 
 import msgspec
 
 from adapters.wire.edit import splice
+from adapters.wire.gemini_generate.signatures import DUMMY, OURS, read_signature
 from adapters.wire.gemini_generate.spelling import SpelledFinder
 from adapters.wire.members import Member
+from domain.inference.dialect import WireFormat
 
 _GOVERNED = SpelledFinder(("model", "generationConfig", "generateContentRequest"))
 _BOUND = SpelledFinder(("maxOutputTokens",))
+_OURS = OURS.encode()
+_SIGNATURE = re.compile(
+    rb'("thought(?:S|_s)ignature"[ \t\n\r]*:[ \t\n\r]*")(' + _OURS + rb'[A-Za-z0-9+/_=-]*)"'
+)
 
 
 def edit_request(body: bytes, *, model: str, output_bound: int | None) -> bytes:
     """Return `body`, a JSON object, with the bound of generated tokens set.
 
-    A body that repeats the URL's model gets the provider's name of it instead.
+    A body that repeats the URL's model gets the provider's name of it instead. Signatures of our
+    making become what they held of Gemini's own, or the documented dummy.
 
     Raises:
         InvalidRequest: one of these members is given twice or written with escapes.
@@ -35,7 +48,15 @@ def edit_request(body: bytes, *, model: str, output_bound: int | None) -> bytes:
             )
         else:
             edits.append((config, _bounded(body[config.start : config.end], output_bound)))
-    return splice(body, edits) if edits else body
+    edited = splice(body, edits) if edits else body
+    return _SIGNATURE.sub(_unwrapped, edited) if _OURS in edited else edited
+
+
+def _unwrapped(hit: re.Match[bytes]) -> bytes:
+    state = read_signature(hit[2].decode()).state
+    own = state is not None and state.origin is WireFormat.GEMINI_GENERATE
+    text = msgspec.json.encode(state.data if state is not None and own else DUMMY)
+    return hit[1] + text[1:]
 
 
 def _resource(model: str) -> bytes:

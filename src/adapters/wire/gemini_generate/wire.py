@@ -5,6 +5,7 @@ Model and kind of answer are in the URL; streams are asked for with `alt=sse`.
 
 from adapters.wire.codec import Encoded, StreamDecoder, WireCodec, WireTarget
 from adapters.wire.gemini_generate.edit import edit_request
+from adapters.wire.gemini_generate.encode_request import encode_request
 from adapters.wire.gemini_generate.errors import failure_for, parse_error_body
 from adapters.wire.gemini_generate.scanners import GenerateReplyScanner, GenerateStreamScanner
 from adapters.wire.upstream_errors import MessageScrubber
@@ -29,13 +30,13 @@ class GeminiWire(WireCodec):
         """Server-sent events."""
         return b"text/event-stream"
 
-    def edit_request(self, body: bytes, head: RequestHead, target: WireTarget) -> bytes:  # noqa: ARG002
+    def edit_request(self, body: bytes, head: RequestHead, target: WireTarget) -> bytes:
         """Set the bound if there is one, and the model where the body repeats it."""
         return edit_request(body, model=target.model, output_bound=target.output_bound)
 
     def encode_request(self, request: InferenceRequest, target: WireTarget) -> Encoded:
         """Return the request as a generateContent body; see the port for what is refused."""
-        raise NotImplementedError
+        return encode_request(request, target)
 
     def reply_scanner(self, *, max_bytes: int, scrubber: MessageScrubber) -> ReplyScanner:
         """Return a scanner that holds an answer until it is known to be one."""
@@ -44,7 +45,7 @@ class GeminiWire(WireCodec):
     def stream_scanner(
         self,
         head: RequestHead,
-        target: WireTarget,  # noqa: ARG002
+        target: WireTarget,
         *,
         scrubber: MessageScrubber,
     ) -> ReplyScanner:
