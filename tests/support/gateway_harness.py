@@ -277,7 +277,7 @@ class GatewayHarness:
                     books,
                     admission,
                     Dispatcher(clock, randomness, admission),
-                    Relay(books),
+                    Relay(books, tasks),
                     LargeBodies(),
                     kept,
                 ),

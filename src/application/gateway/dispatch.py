@@ -6,7 +6,7 @@ a provider's error before that is a real HTTP status or another route's turn.
 
 from collections.abc import AsyncIterator, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from application.gateway.admission import Admission, Ticket
 from application.gateway.call import InferenceCall
@@ -41,11 +41,14 @@ class OpenedReply(Struct, frozen=True, kw_only=True):
         reply: the provider's reply.
         head: bytes to forward first; the whole body of a plain answer.
         rest: the remaining body as received, or None when `head` is everything.
+        drain_s: how long the rest is read on for the books alone when the client has gone; 0 to
+            leave it.
     """
 
     reply: UpstreamReply
     head: bytes
     rest: AsyncIterator[bytes] | None
+    drain_s: float = 0.0
 
 
 class Dispatcher:
@@ -105,6 +108,9 @@ class Dispatcher:
                 failure = _more_telling(failure, error)
                 continue
             settlement.note_attempt(self._attempt(route, spec, started, None))
+            if spec.options.get("on_disconnect") == "drain":
+                drain_s = now.settings.integer("upstream.drain_timeout_ms") / 1000
+                opened = structs.replace(opened, drain_s=drain_s)
             return opened
         if failure is not None:
             raise failure

@@ -5,7 +5,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from application.gateway.call import InferenceCall, Reply
 from application.gateway.dispatch import OpenedReply
+from application.gateway.pump import Pump
 from application.gateway.settlement import Books, Settlement
+from application.runtime.supervisor import TaskSupervisor
 from domain.errors import DomainError
 
 READ_OUT_S = 1.0
@@ -14,9 +16,13 @@ READ_OUT_S = 1.0
 class Relay:
     """Hands a reply over to the client in the caller's dialect."""
 
-    def __init__(self, books: Books) -> None:
-        """`books` describes errors that end a running stream."""
+    def __init__(self, books: Books, tasks: TaskSupervisor) -> None:
+        """`books` describes errors that end a running stream.
+
+        `tasks` read answers to their end for which nobody waits any more.
+        """
         self._books = books
+        self._tasks = tasks
 
     def reply(self, call: InferenceCall, opened: OpenedReply, settlement: Settlement) -> Reply:
         """Return the reply to send; from here on it owns the end of the call."""
@@ -33,13 +39,27 @@ class Relay:
                 close=upstream.aclose,
             )
 
-        rest = opened.rest
+        pump = Pump(opened.rest, self._tasks) if opened.drain_s else None
+        rest = opened.rest if pump is None else pump.chunks()
 
         async def close() -> None:
             if upstream.scanner.summary.terminated:
-                await _read_out(rest)
+                await _read_out(rest if pump is None else pump.chunks())
+            elif pump is not None and call.client_gone and not settlement.closed:
+                self._tasks.run_once("drain-answer", drain(pump))
+                return
+            if pump is not None:
+                pump.stop()
             await upstream.aclose()
             settlement.cut()  # no effect when the stream ended by itself
+
+        async def drain(pump: Pump) -> None:
+            try:
+                await pump.drain(upstream, opened.drain_s)
+            finally:
+                pump.stop()
+                settlement.cut()
+                await upstream.aclose()
 
         return Reply(
             status=upstream.status,
@@ -85,6 +105,8 @@ class Relay:
             event = call.codec.stream_error(public)
             settlement.note_sent(len(event))
             settlement.fail(error, status=upstream.status)
+            if not event:
+                raise  # bytes that hold no words, such as a sound: they must look cut
             yield event
             return
         settlement.complete(upstream.status)

@@ -90,6 +90,14 @@ SPECS: tuple[SettingSpec, ...] = (
         description="Longest time for a whole exchange with a provider.",
     ),
     SettingSpec(
+        key="upstream.drain_timeout_ms",
+        default=60_000,
+        minimum=100,
+        maximum=3_600_000,
+        description="Longest time an answer is read on after its client has gone, at providers "
+        "with the option 'on_disconnect: drain'.",
+    ),
+    SettingSpec(
         key="security.rate_limit_fail_closed",
         default="false",
         choices=("false", "true", "local"),

@@ -2,14 +2,17 @@
 
 from adapters.clickhouse.client import ClickHouse
 from adapters.clickhouse.request_log import ClickHouseRequestLog
+from adapters.providers.factory import ProvidersByKind
 from adapters.sql.budget_alerts import SqlBudgetAlerts
 from adapters.sql.idempotency import SqlIdempotencyKeys
 from adapters.sql.unit_of_work import SqlUnitOfWork
+from adapters.wire.openai_chat.dialect import OpenAIChatCodec
 from application.console.idempotency import IdempotentRequests
 from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
 from application.console.limits.overrides import ManageOverrides
 from application.console.limits.standing import LimitStandings
+from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
 from domain.secret import Secret
 from entrypoints.console.services import Console, LimitServices
@@ -28,6 +31,13 @@ def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Con
             standings=LimitStandings(uow, process.limit_store, process.limit_store, clock),
             alerts=BudgetAlertList(SqlBudgetAlerts(process.engine)),
             requests=IdempotentRequests(SqlIdempotencyKeys(process.engine), clock, ids),
+        ),
+        providers=InspectProviders(
+            uow,
+            ProvidersByKind(process.cipher, process.transport_of, clock),
+            OpenAIChatCodec(),
+            clock,
+            ids,
         ),
         request_records=RequestRecords(ClickHouseRequestLog(clickhouse), clock=process.clock),
         token=token,

@@ -97,7 +97,7 @@ async def open_gateway(process: Process) -> Gateway:
             books,
             admission,
             Dispatcher(clock, process.randomness, admission),
-            Relay(books),
+            Relay(books, tasks),
             LargeBodies(),
             kept,
         ),

@@ -20,7 +20,9 @@ from domain.errors import InvalidRequest
 from domain.inference.head import Media, RequestHead
 
 _REQUEST = msgspec.json.Decoder(RequestMembers)
-_GOVERNING = MemberFinder(("model", "stream", "max_output_tokens"))
+_GOVERNING = MemberFinder(
+    ("model", "stream", "max_output_tokens", "previous_response_id", "store")
+)
 _IMAGE_PART = re.compile(rb'"input_image"')
 
 
@@ -39,6 +41,8 @@ def peek(body: bytes, max_depth: int) -> RequestHead:
         end_user=end_user(members.safety_identifier) or end_user(members.user),
         media=_media(members.input),
         metadata=tags(members.metadata),
+        continues=members.previous_response_id or None,
+        stored=members.store is not False,
     )
 
 

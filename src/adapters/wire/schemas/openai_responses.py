@@ -5,7 +5,7 @@ skipped by the decoder and pass as bytes. `Raw` stands where servers disagree on
 a surprise there does not cost the whole frame.
 """
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from adapters.wire.governing import MaybeRaw
 
@@ -22,6 +22,8 @@ class RequestMembers(Struct, frozen=True):
     user: MaybeRaw = UNSET
     safety_identifier: MaybeRaw = UNSET
     metadata: MaybeRaw = UNSET
+    previous_response_id: str | None = None
+    store: bool | None = None
 
 
 class IncompleteDetails(Struct, frozen=True):
@@ -108,3 +110,85 @@ class Usage(Struct, frozen=True):
     output_tokens: Number = None
     input_tokens_details: InputDetails | None = None
     output_tokens_details: OutputDetails | None = None
+
+
+class ItemKind(Struct, frozen=True):
+    """An output item, before it is known what else it has."""
+
+    type: str = ""
+
+
+class OutputPart(Struct, frozen=True):
+    """A part of an assistant's message: `output_text` or `refusal`."""
+
+    type: str = ""
+    text: str | None = None
+    refusal: str | None = None
+    annotations: list[dict[str, object]] | None = None
+    logprobs: list[dict[str, object]] | None = None
+
+
+class MessageItem(Struct, frozen=True):
+    """A `message`."""
+
+    id: str | None = None
+    content: list[OutputPart] | None = None
+
+
+class ThoughtText(Struct, frozen=True):
+    """`summary_text` or `reasoning_text`."""
+
+    text: str = ""
+
+
+class ReasoningItem(Struct, frozen=True):
+    """A `reasoning` item."""
+
+    id: str | None = None
+    summary: list[ThoughtText] | None = None
+    content: list[ThoughtText] | None = None
+    encrypted_content: str | None = None
+
+
+class CallItem(Struct, frozen=True):
+    """A `function_call` or `custom_tool_call`."""
+
+    name: str
+    id: str | None = None
+    call_id: str | None = None
+    namespace: str | None = None
+    arguments: str | None = None
+    input: str | None = None
+
+
+class WholeReply(Struct, frozen=True):
+    """A `response` object that is read to be translated."""
+
+    output: list[Raw] | None = None
+    id: str | None = None
+    model: str | None = None
+    created_at: Number = None
+    status: str | None = None
+    incomplete_details: IncompleteDetails | None = None
+    service_tier: str | None = None
+    usage: MaybeRaw = UNSET
+    error: MaybeRaw = UNSET
+
+
+class StreamFrame(Struct, frozen=True):
+    """One stream event that is read to be translated: the members of all kinds of events."""
+
+    type: str | None = None
+    output_index: int = 0
+    content_index: int = 0
+    summary_index: int = 0
+    delta: MaybeRaw = UNSET
+    text: str | None = None
+    refusal: str | None = None
+    arguments: str | None = None
+    input: str | None = None
+    item: MaybeRaw = UNSET
+    part: MaybeRaw = UNSET
+    annotation: dict[str, object] | None = None
+    logprobs: list[dict[str, object]] | None = None
+    response: MaybeRaw = UNSET
