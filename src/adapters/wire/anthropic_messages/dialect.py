@@ -3,6 +3,10 @@
 import msgspec
 
 from adapters.wire.anthropic_messages import errors, peek
+from adapters.wire.anthropic_messages.decode_request import decode_request
+from adapters.wire.anthropic_messages.encode_reply import encode_reply
+from adapters.wire.anthropic_messages.fields import client_name
+from adapters.wire.anthropic_messages.stream_writer import MessagesStreamWriter
 from adapters.wire.schemas.anthropic_messages import TokenCount
 from adapters.wire.sse import write_event
 from application.ports.dialect import (
@@ -36,7 +40,7 @@ class AnthropicMessagesCodec(ConversationCodec):
         """Server-sent events."""
         return b"text/event-stream; charset=utf-8"
 
-    def peek(self, body: bytes, max_depth: int, target: RequestTarget) -> RequestHead:  # noqa: ARG002
+    def peek(self, body: bytes, max_depth: int, target: RequestTarget) -> RequestHead:
         """Read the governing fields; see the port and `peek` for what is refused."""
         return peek.peek(body, max_depth)
 
@@ -58,19 +62,19 @@ class AnthropicMessagesCodec(ConversationCodec):
 
     def decode(self, body: bytes, target: RequestTarget) -> InferenceRequest:
         """Return the whole request; see the port."""
-        raise NotImplementedError
+        return decode_request(body)
 
     def field_name(self, field: str) -> str:
         """Return the client's name of a canonical field."""
-        return field
+        return client_name(field)
 
     def encode_reply(self, reply: InferenceResponse, context: ReplyContext) -> bytes:
         """Return a whole answer."""
-        raise NotImplementedError
+        return encode_reply(reply, context)
 
     def stream_encoder(self, context: ReplyContext) -> StreamEncoder:
         """Return a writer for one streamed answer."""
-        raise NotImplementedError
+        return MessagesStreamWriter(context)
 
     def encode_count(self, tokens: int) -> bytes:
         """Return the answer of `count_tokens`."""

@@ -3,7 +3,9 @@
 import re
 
 import msgspec
+from msgspec import Raw
 
+from adapters.wire.governing import MaybeRaw
 from adapters.wire.schemas.anthropic_messages import LooseFrame, LooseReply, Reply, StreamFrame
 from domain.errors import UpstreamProtocolError
 
@@ -83,3 +85,8 @@ def mend_surrogates(text: bytes) -> bytes:
     pair over two events.
     """
     return _SURROGATE.sub(lambda hit: hit[1] or b"\\ufffd", text)
+
+
+def is_null(value: MaybeRaw) -> bool:
+    """Tell whether a member is absent or null."""
+    return not isinstance(value, Raw) or bytes(value) == b"null"

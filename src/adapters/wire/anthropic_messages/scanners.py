@@ -12,6 +12,7 @@ from adapters.wire.anthropic_messages.frames import (
     LARGEST_EVENT,
     decode_frame,
     decode_reply,
+    is_null,
 )
 from adapters.wire.anthropic_messages.usage import UsageTally
 from adapters.wire.governing import MaybeRaw
@@ -205,11 +206,6 @@ class MessagesStreamScanner(ReplyScanner):
             self._summary.finish_reason = frame.delta.stop_reason or self._summary.finish_reason
         self._tally.note(frame.usage)
         self._summary.usage = self._tally.usage
-
-
-def is_null(value: MaybeRaw) -> bool:
-    """Tell whether a member is absent or null."""
-    return not isinstance(value, Raw) or bytes(value) == b"null"
 
 
 def _note(summary: ReplySummary, characters: int, *, started: bool) -> None:

@@ -24,6 +24,7 @@ from domain.accounting.usage import TokenUsage
 _USAGE = msgspec.json.Decoder(Usage)
 # Above this a count is no count; it would only overflow counters further on.
 _MOST_TOKENS = 2**40
+_WRITTEN_TIERS = {"default": "standard", "priority": "priority", "batch": "batch"}
 _ON_TOP = frozenset({"compaction", "advisor_message"})
 
 
@@ -56,8 +57,9 @@ class UsageTally(Struct):
 
     @property
     def service_tier(self) -> str | None:
-        """The tier that served the request, if told."""
-        return self.reported.service_tier if self.reported else None
+        """The tier that served the request, if told; `default` is the canonical `standard`."""
+        tier = self.reported.service_tier if self.reported else None
+        return "default" if tier == "standard" else tier
 
 
 def _kinds(found: Usage) -> TokenUsage:
@@ -99,3 +101,24 @@ def _count(value: Number) -> int:
     if value is None or not 0 <= value <= _MOST_TOKENS:
         return 0
     return int(value)
+
+
+def write_usage(usage: TokenUsage | None, service_tier: str | None = None) -> dict[str, object]:
+    """Return the `usage` of an answer; every count is there, as clients add them up."""
+    found = usage or TokenUsage()
+    written: dict[str, object] = {
+        "input_tokens": found.input_uncached + found.audio_in,
+        "cache_creation_input_tokens": found.cache_write_5m + found.cache_write_1h,
+        "cache_read_input_tokens": found.cache_read,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": found.cache_write_5m,
+            "ephemeral_1h_input_tokens": found.cache_write_1h,
+        },
+        "output_tokens": found.output_total,
+    }
+    if found.reasoning:
+        written["output_tokens_details"] = {"thinking_tokens": found.reasoning}
+    tier = _WRITTEN_TIERS.get(service_tier or "")
+    if tier is not None:
+        written["service_tier"] = tier
+    return written

@@ -1,7 +1,10 @@
 """The Anthropic Messages format towards providers."""
 
 from adapters.wire.anthropic_messages import edit, errors
+from adapters.wire.anthropic_messages.decode_reply import decode_reply
+from adapters.wire.anthropic_messages.encode_request import encode_request
 from adapters.wire.anthropic_messages.scanners import MessagesReplyScanner, MessagesStreamScanner
+from adapters.wire.anthropic_messages.stream_reader import MessagesStreamReader
 from adapters.wire.codec import Encoded, StreamDecoder, WireCodec, WireTarget
 from adapters.wire.upstream_errors import MessageScrubber
 from application.ports.provider import ReplyScanner
@@ -25,13 +28,13 @@ class AnthropicMessagesWire(WireCodec):
         """Server-sent events."""
         return b"text/event-stream"
 
-    def edit_request(self, body: bytes, head: RequestHead, target: WireTarget) -> bytes:  # noqa: ARG002
+    def edit_request(self, body: bytes, head: RequestHead, target: WireTarget) -> bytes:
         """Return the body with `model`, and `max_tokens` if there is a bound, as in `target`."""
         return edit.edit_request(body, model=target.model, bound=target.output_bound)
 
     def encode_request(self, request: InferenceRequest, target: WireTarget) -> Encoded:
         """Return `request` in this format; see the port."""
-        raise NotImplementedError
+        return encode_request(request, target)
 
     def reply_scanner(self, *, max_bytes: int, scrubber: MessageScrubber) -> ReplyScanner:
         """Return a scanner that passes a whole answer on as it came."""
@@ -39,8 +42,8 @@ class AnthropicMessagesWire(WireCodec):
 
     def stream_scanner(
         self,
-        head: RequestHead,  # noqa: ARG002
-        target: WireTarget,  # noqa: ARG002
+        head: RequestHead,
+        target: WireTarget,
         *,
         scrubber: MessageScrubber,
     ) -> ReplyScanner:
@@ -49,11 +52,11 @@ class AnthropicMessagesWire(WireCodec):
 
     def decode_reply(self, body: bytes, *, scrubber: MessageScrubber) -> InferenceResponse:
         """Return a whole answer."""
-        raise NotImplementedError
+        return decode_reply(body, scrubber=scrubber)
 
     def stream_decoder(self, head: RequestHead, *, scrubber: MessageScrubber) -> StreamDecoder:
         """Return a reader for one streamed answer."""
-        raise NotImplementedError
+        return MessagesStreamReader(scrubber=scrubber)
 
     def failure(
         self,

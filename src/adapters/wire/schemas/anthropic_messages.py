@@ -5,7 +5,7 @@ named here are skipped by the decoder and pass as bytes. `Raw` stands where a su
 should not cost the whole frame, and where a value is only looked at now and then.
 """
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from adapters.wire.governing import MaybeRaw
 
@@ -86,6 +86,8 @@ class Block(Struct, frozen=True):
     name: str | None = None
     input: MaybeRaw = UNSET
     citations: MaybeRaw = UNSET
+    caller: MaybeRaw = UNSET
+    toolset_name: str | None = None
 
 
 class Reply(Struct, frozen=True):
@@ -101,6 +103,31 @@ class Reply(Struct, frozen=True):
     error: MaybeRaw = UNSET
 
 
+class StopDetails(Struct, frozen=True):
+    """`stop_details`: why a model declined."""
+
+    explanation: str | None = None
+
+
+class WholeReply(Struct, frozen=True):
+    """A whole answer that is to be translated."""
+
+    content: list[Raw]
+    type: str = ""
+    id: str | None = None
+    model: str | None = None
+    stop_reason: str | None = None
+    stop_sequence: str | None = None
+    stop_details: StopDetails | None = None
+    usage: MaybeRaw = UNSET
+
+
+class Caller(Struct, frozen=True):
+    """`caller` of a call: the model itself (`direct`) or code that it wrote."""
+
+    type: str = "direct"
+
+
 class Delta(Struct, frozen=True):
     """`delta` of a stream event: of a block, or of the message at its end."""
 
@@ -112,6 +139,9 @@ class Delta(Struct, frozen=True):
     citation: MaybeRaw = UNSET
     stop_reason: str | None = None
     stop_sequence: str | None = None
+    stop_details: MaybeRaw = UNSET
+    content: MaybeRaw = UNSET
+    encrypted_content: MaybeRaw = UNSET
 
 
 class StreamFrame(Struct, frozen=True):
@@ -124,6 +154,12 @@ class StreamFrame(Struct, frozen=True):
     delta: Delta | None = None
     usage: MaybeRaw = UNSET
     error: MaybeRaw = UNSET
+
+
+class StartedBlock(Struct, frozen=True):
+    """The data of `content_block_start`, for blocks that are kept whole."""
+
+    content_block: Raw
 
 
 class LooseFrame(Struct, frozen=True):
