@@ -1,8 +1,12 @@
 """The OpenAI Responses dialect towards clients."""
 
 from adapters.wire.openai_errors import public_error_body
+from adapters.wire.openai_responses.decode_request import decode_request
+from adapters.wire.openai_responses.encode_reply import encode_reply
 from adapters.wire.openai_responses.errors import stream_error_events
+from adapters.wire.openai_responses.fields import field_name
 from adapters.wire.openai_responses.peek import peek
+from adapters.wire.openai_responses.stream_writer import ResponsesStreamWriter
 from application.ports.dialect import (
     ConversationCodec,
     PublicError,
@@ -10,7 +14,6 @@ from application.ports.dialect import (
     RequestTarget,
     StreamEncoder,
 )
-from domain.errors import UnsupportedField
 from domain.inference.dialect import Dialect
 from domain.inference.head import RequestHead
 from domain.inference.request import InferenceRequest
@@ -35,7 +38,7 @@ class OpenAIResponsesCodec(ConversationCodec):
         """Server-sent events."""
         return b"text/event-stream; charset=utf-8"
 
-    def peek(self, body: bytes, max_depth: int, target: RequestTarget) -> RequestHead:  # noqa: ARG002
+    def peek(self, body: bytes, max_depth: int, target: RequestTarget) -> RequestHead:
         """Read the governing fields; see the port for what is refused."""
         return peek(body, max_depth)
 
@@ -43,7 +46,7 @@ class OpenAIResponsesCodec(ConversationCodec):
         """Return the status as it is."""
         return error.status
 
-    def error_headers(self, error: PublicError) -> list[tuple[bytes, bytes]]:  # noqa: ARG002
+    def error_headers(self, error: PublicError) -> list[tuple[bytes, bytes]]:
         """Return none: the body says it all."""
         return []
 
@@ -57,16 +60,16 @@ class OpenAIResponsesCodec(ConversationCodec):
 
     def decode(self, body: bytes, target: RequestTarget) -> InferenceRequest:
         """Return the whole request; see the port."""
-        raise UnsupportedField("Requests of this API cannot be translated yet.")
+        return decode_request(body)
 
     def field_name(self, field: str) -> str:
         """Return the client's name of a canonical field."""
-        return field
+        return field_name(field)
 
     def encode_reply(self, reply: InferenceResponse, context: ReplyContext) -> bytes:
         """Return a whole answer."""
-        raise UnsupportedField("Answers of this API cannot be translated yet.")
+        return encode_reply(reply, context)
 
     def stream_encoder(self, context: ReplyContext) -> StreamEncoder:
         """Return a writer for one streamed answer."""
-        raise UnsupportedField("Answers of this API cannot be translated yet.")
+        return ResponsesStreamWriter(context)

@@ -20,9 +20,7 @@ from domain.errors import InvalidRequest
 from domain.inference.head import Media, RequestHead
 
 _REQUEST = msgspec.json.Decoder(RequestMembers)
-_GOVERNING = MemberFinder(
-    ("model", "stream", "max_output_tokens", "previous_response_id", "store")
-)
+_GOVERNING = MemberFinder(("model", "stream", "max_output_tokens", "previous_response_id", "store"))
 _IMAGE_PART = re.compile(rb'"input_image"')
 
 

@@ -4,28 +4,26 @@ Every event is forwarded exactly as it came. The stream ends with `response.comp
 `response.incomplete` or `response.failed`; there is no `[DONE]`.
 """
 
-from typing import TypeVar
-
 import msgspec
 from msgspec import Raw
 
 from adapters.wire.openai_chat.usage import is_null
 from adapters.wire.openai_responses.errors import failure_of_frame, failure_of_reply
+from adapters.wire.openai_responses.reading_json import decode
+from adapters.wire.openai_responses.stream_kinds import ENDS, ERROR, FAILED, is_known
 from adapters.wire.openai_responses.usage import parse_usage
-from adapters.wire.schemas.openai_responses import ContentPart, Frame, Item, Reply
+from adapters.wire.schemas.openai_responses import ContentPart, Frame, Item, ItemKind, Reply
 from adapters.wire.sse import Event, EventSplitter
-from adapters.wire.surrogates import without_surrogates
 from adapters.wire.upstream_errors import MessageScrubber
 from application.ports.provider import ReplyScanner, ReplySummary
 from domain.errors import UpstreamFailure, UpstreamProtocolError, UpstreamUnavailable
 
-_T = TypeVar("_T")
 _REPLY = msgspec.json.Decoder(Reply)
 _FRAME = msgspec.json.Decoder(Frame)
+_KIND = msgspec.json.Decoder(ItemKind)
 _TEXT = msgspec.json.Decoder(str)
 _PARTS = msgspec.json.Decoder(list[ContentPart])
 _DELTA = ".delta"
-_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _AUDIO = "response.audio.delta"
 # An item of these kinds is empty when it is added; any other is a call, which is content.
 _EMPTY_WHEN_ADDED = frozenset({"message", "reasoning"})
@@ -72,7 +70,7 @@ class ResponsesReplyScanner(ReplyScanner):
             UpstreamFailure: an error object, or a response of status `failed`.
         """
         body = b"".join(self._parts)
-        reply = _decode(_REPLY, body)
+        reply = decode(_REPLY, body)
         if reply.status == "failed" or not is_null(reply.error):
             raise failure_of_reply(reply, self._scrubber)
         if not isinstance(reply.output, list):
@@ -151,7 +149,13 @@ class ResponsesStreamScanner(ReplyScanner):
         summary = self._summary
         if not data or summary.terminated or data.startswith(b"["):  # `[DONE]` of other servers
             return
-        frame = _decode(_FRAME, data)
+        try:
+            frame = decode(_FRAME, data)
+        except UpstreamProtocolError:
+            # Kinds unknown so far may have the same members in other shapes.
+            if is_known(decode(_KIND, data).type):
+                raise
+            return
         kind = frame.type or event.name.decode("latin-1")
         if kind.endswith(_DELTA):
             if isinstance(frame.delta, Raw):
@@ -161,7 +165,7 @@ class ResponsesStreamScanner(ReplyScanner):
             self._note_item(frame.item, done=kind.endswith(".done"))
         elif frame.response is not None:
             self._note_response(kind, frame.response)
-        elif kind == "error" or not is_null(frame.error):
+        elif kind == ERROR or (not kind and not is_null(frame.error)):
             raise self._late(failure_of_frame(frame, self._scrubber))
 
     def _note_item(self, item: Item, *, done: bool) -> None:
@@ -171,10 +175,10 @@ class ResponsesStreamScanner(ReplyScanner):
             self._summary.output_characters += len(item.name or "")
 
     def _note_response(self, kind: str, reply: Reply) -> None:
-        if kind == "response.failed":
+        if kind == FAILED:
             raise self._late(failure_of_reply(reply, self._scrubber))
         _note_reply(self._summary, reply)
-        if kind in _ENDS:
+        if kind in ENDS:
             self._summary.terminated = True
 
     def _late(self, failure: UpstreamFailure) -> UpstreamFailure:
@@ -182,17 +186,6 @@ class ResponsesStreamScanner(ReplyScanner):
         if self._summary.content_started:
             return UpstreamUnavailable(error_class="server_error")
         return failure
-
-
-def _decode(decoder: msgspec.json.Decoder[_T], data: bytes) -> _T:
-    try:
-        return decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
-    try:
-        return decoder.decode(without_surrogates(data))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise UpstreamProtocolError("not a response in JSON") from None
 
 
 def _note_reply(summary: ReplySummary, reply: Reply) -> None:

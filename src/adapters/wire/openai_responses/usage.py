@@ -58,3 +58,17 @@ def _count(value: Number) -> int:
     if value is None or not 0 <= value <= _MOST_TOKENS:
         return 0
     return int(value)
+
+
+def write_usage(usage: TokenUsage) -> dict[str, object]:
+    """Return the `usage` object for these kinds."""
+    return {
+        "input_tokens": usage.input_total,
+        "input_tokens_details": {
+            "cached_tokens": usage.cache_read,
+            "cache_write_tokens": usage.cache_write_5m + usage.cache_write_1h,
+        },
+        "output_tokens": usage.output_total,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "total_tokens": usage.total,
+    }

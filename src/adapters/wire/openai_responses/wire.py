@@ -2,14 +2,17 @@
 
 from adapters.wire.codec import Encoded, StreamDecoder, WireCodec, WireTarget
 from adapters.wire.openai_errors import failure_for, parse_error_body
+from adapters.wire.openai_responses.decode_reply import decode_reply
 from adapters.wire.openai_responses.edit import edit_request
+from adapters.wire.openai_responses.encode_request import encode_request
 from adapters.wire.openai_responses.scanners import (
     ResponsesReplyScanner,
     ResponsesStreamScanner,
 )
+from adapters.wire.openai_responses.stream_reader import ResponsesStreamReader
 from adapters.wire.upstream_errors import MessageScrubber
 from application.ports.provider import ReplyScanner
-from domain.errors import UnsupportedField, UpstreamFailure
+from domain.errors import UpstreamFailure
 from domain.inference.dialect import WireFormat
 from domain.inference.head import RequestHead
 from domain.inference.request import InferenceRequest
@@ -29,13 +32,13 @@ class OpenAIResponsesWire(WireCodec):
         """Server-sent events."""
         return b"text/event-stream"
 
-    def edit_request(self, body: bytes, head: RequestHead, target: WireTarget) -> bytes:  # noqa: ARG002
+    def edit_request(self, body: bytes, head: RequestHead, target: WireTarget) -> bytes:
         """Replace the model and bound the output; see the protocol."""
         return edit_request(body, model=target.model, output_bound=target.output_bound)
 
     def encode_request(self, request: InferenceRequest, target: WireTarget) -> Encoded:
         """Return `request` in this format; see the protocol."""
-        raise UnsupportedField("Requests to this API cannot be translated yet.")
+        return encode_request(request, target)
 
     def reply_scanner(self, *, max_bytes: int, scrubber: MessageScrubber) -> ReplyScanner:
         """Return a scanner that passes a whole answer on as it came."""
@@ -43,8 +46,8 @@ class OpenAIResponsesWire(WireCodec):
 
     def stream_scanner(
         self,
-        head: RequestHead,  # noqa: ARG002
-        target: WireTarget,  # noqa: ARG002
+        head: RequestHead,
+        target: WireTarget,
         *,
         scrubber: MessageScrubber,
     ) -> ReplyScanner:
@@ -53,11 +56,11 @@ class OpenAIResponsesWire(WireCodec):
 
     def decode_reply(self, body: bytes, *, scrubber: MessageScrubber) -> InferenceResponse:
         """Return a whole answer; see the protocol."""
-        raise UnsupportedField("Answers of this API cannot be translated yet.")
+        return decode_reply(body, scrubber)
 
     def stream_decoder(self, head: RequestHead, *, scrubber: MessageScrubber) -> StreamDecoder:
         """Return a reader for one streamed answer."""
-        raise UnsupportedField("Answers of this API cannot be translated yet.")
+        return ResponsesStreamReader(scrubber=scrubber)
 
     def failure(
         self,
