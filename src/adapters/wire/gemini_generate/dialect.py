@@ -5,8 +5,10 @@ import msgspec
 from adapters.wire.gemini_generate import peek
 from adapters.wire.gemini_generate.array import ArrayOutput, ArrayRelay
 from adapters.wire.gemini_generate.decode_request import decode_request
+from adapters.wire.gemini_generate.encode_reply import encode_reply
 from adapters.wire.gemini_generate.errors import public_error_body, public_status
 from adapters.wire.gemini_generate.fields import field_name
+from adapters.wire.gemini_generate.stream_writer import GeminiStreamEncoder
 from adapters.wire.schemas.gemini_generate import TokenCount
 from adapters.wire.sse import write_event
 from application.ports.dialect import (
@@ -106,8 +108,8 @@ class GeminiCodec(ConversationCodec):
 
     def encode_reply(self, reply: InferenceResponse, context: ReplyContext) -> bytes:
         """Return a whole answer."""
-        raise NotImplementedError
+        return encode_reply(reply, context)
 
     def stream_encoder(self, context: ReplyContext) -> StreamEncoder:
         """Return a writer for one streamed answer."""
-        raise NotImplementedError
+        return GeminiStreamEncoder(context, self._array)

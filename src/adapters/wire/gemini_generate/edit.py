@@ -60,7 +60,8 @@ def _unwrapped(hit: re.Match[bytes]) -> bytes:
 
 
 def _resource(model: str) -> bytes:
-    return msgspec.json.encode("models/" + model.removeprefix("models/"))
+    """Return a model as a resource; tuned models are one already."""
+    return msgspec.json.encode(model if "/" in model else f"models/{model}")
 
 
 def _bounded(config: bytes, bound: int) -> bytes:

@@ -126,7 +126,7 @@ def _named(members: SpelledMembers, source: Media) -> str:
     """Take the display name, for which only documents have a place."""
     if _kind(source) == "document":
         return members.text("displayName") or ""
-    members.note("displayName")
+    members.skip("displayName")
     return ""
 
 

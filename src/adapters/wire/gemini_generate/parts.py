@@ -78,10 +78,10 @@ def _read_part(
         part = _read_text(members, carried.state, thought=thought)
     elif not isinstance(part, ToolCallPart):
         if signature:
-            members.unplaced("thoughtSignature")
+            members.note("thoughtSignature")
         if thought:
             # A picture on the way to the real one: https://ai.google.dev/gemini-api/docs/image-generation
-            members.unplaced("inlineData")
+            members.note("inlineData")
             part = None
     members.done()
     return carried.thinking, part

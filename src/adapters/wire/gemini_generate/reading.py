@@ -85,14 +85,14 @@ class SpelledMembers(Members):
             self._left[member] = _number(value)
         return super().number(member)
 
-    def note(self, member: str) -> None:
+    def put(self, member: str, value: object) -> None:
+        """Put a member back that was taken."""
+        self._left[member] = value
+
+    def skip(self, member: str) -> None:
         """Take a member that has no place and note it as unmapped, if it is there."""
         if self.any(member) is not None:
-            self.unplaced(member)
-
-    def unplaced(self, member: str) -> None:
-        """Note that a member, which was taken, has no place."""
-        self._unmapped.append(self.name(member))
+            self.note(member)
 
     def note_value(self, member: str, value: str) -> None:
         """Note that one value of a member has no place."""

@@ -1,14 +1,14 @@
 """How much Gemini's models think, and how each generation of them is told.
 
 Gemini 2.5 takes a budget of tokens, Gemini 3 and later a level, and neither takes both
-(https://ai.google.dev/gemini-api/docs/thinking). What an effort is in tokens is Google's own answer,
-given for its OpenAI-compatible API (https://ai.google.dev/gemini-api/docs/openai#thinking).
+(https://ai.google.dev/gemini-api/docs/thinking).
 """
 
 import re
 
 from msgspec import Struct
 
+from adapters.wire.thinking_levels import budget_of
 from domain.inference.dialect import Dialect
 from domain.inference.request import Effort, Reasoning
 
@@ -19,14 +19,6 @@ _MOST_BUDGET_OF_FLASH = 24_576
 # The larger Gemini 2.5 cannot but think; this is the least of it.
 _LEAST_BUDGET_OF_PRO = 128
 
-_BUDGETS = {
-    Effort.MINIMAL: 1024,
-    Effort.LOW: 1024,
-    Effort.MEDIUM: 8192,
-    Effort.HIGH: 24_576,
-    Effort.XHIGH: 24_576,
-    Effort.MAX: _MOST_BUDGET,
-}
 _LEVELS = {
     Effort.MINIMAL: "MINIMAL",
     Effort.LOW: "LOW",
@@ -110,7 +102,7 @@ def _budget(reasoning: Reasoning, model: ModelTraits) -> tuple[dict[str, object]
         dropped = () if reasoning.effort is None else ("reasoning.effort",)
         return {"thinkingBudget": min(reasoning.budget_tokens, most)}, dropped
     if reasoning.effort is not None:
-        return {"thinkingBudget": min(_BUDGETS[reasoning.effort], most)}, ()
+        return {"thinkingBudget": min(budget_of(reasoning.effort), most)}, ()
     if reasoning.adaptive or reasoning.enabled:
         return {"thinkingBudget": _AUTOMATIC}, ()
     return {}, ()

@@ -15,6 +15,7 @@ from domain.accounting.usage import TokenUsage
 
 _USAGE = msgspec.json.Decoder(UsageMetadata)
 _AUDIO = "AUDIO"
+_TEXT = "TEXT"
 # Above this a count is no count; it would only overflow counters further on.
 _MOST_TOKENS = 2**40
 
@@ -55,6 +56,32 @@ def usage_of(usage: UsageMetadata) -> TokenUsage | None:
         reasoning=thoughts + hidden,
         audio_out=audio_out,
     )
+
+
+def write_usage(usage: TokenUsage) -> dict[str, object]:
+    """Return `usageMetadata` for a client; input written to a cache is not told from other input."""
+    written: dict[str, object] = {
+        "promptTokenCount": usage.input_total,
+        "candidatesTokenCount": usage.output + usage.audio_out,
+        "totalTokenCount": usage.total,
+    }
+    if usage.cache_read:
+        written["cachedContentTokenCount"] = usage.cache_read
+    if usage.reasoning:
+        written["thoughtsTokenCount"] = usage.reasoning
+    if usage.audio_in:
+        written["promptTokensDetails"] = _split(usage.input_total, usage.audio_in)
+    if usage.audio_out:
+        written["candidatesTokensDetails"] = _split(usage.output + usage.audio_out, usage.audio_out)
+    return written
+
+
+def _split(total: int, audio: int) -> list[dict[str, object]]:
+    """Return a count by modality."""
+    return [
+        {"modality": _TEXT, "tokenCount": total - audio},
+        {"modality": _AUDIO, "tokenCount": audio},
+    ]
 
 
 def _audio(details: list[ModalityCount] | None) -> int:

@@ -4,10 +4,12 @@ Model and kind of answer are in the URL; streams are asked for with `alt=sse`.
 """
 
 from adapters.wire.codec import Encoded, StreamDecoder, WireCodec, WireTarget
+from adapters.wire.gemini_generate.decode_reply import decode_reply
 from adapters.wire.gemini_generate.edit import edit_request
 from adapters.wire.gemini_generate.encode_request import encode_request
 from adapters.wire.gemini_generate.errors import failure_for, parse_error_body
 from adapters.wire.gemini_generate.scanners import GenerateReplyScanner, GenerateStreamScanner
+from adapters.wire.gemini_generate.stream_reader import GeminiStreamDecoder
 from adapters.wire.upstream_errors import MessageScrubber
 from application.ports.provider import ReplyScanner
 from domain.errors import UpstreamFailure
@@ -54,11 +56,11 @@ class GeminiWire(WireCodec):
 
     def decode_reply(self, body: bytes, *, scrubber: MessageScrubber) -> InferenceResponse:
         """Return a whole answer; see the port for what is raised."""
-        raise NotImplementedError
+        return decode_reply(body, scrubber)
 
     def stream_decoder(self, head: RequestHead, *, scrubber: MessageScrubber) -> StreamDecoder:
         """Return a reader for a streamed answer."""
-        raise NotImplementedError
+        return GeminiStreamDecoder(scrubber)
 
     def failure(
         self,
