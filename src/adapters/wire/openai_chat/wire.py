@@ -1,8 +1,11 @@
 """OpenAI Chat Completions towards providers: OpenAI, and every server that speaks its format."""
 
 from adapters.wire.codec import Encoded, StreamDecoder, WireCodec, WireTarget
+from adapters.wire.openai_chat.decode_reply import decode_reply
 from adapters.wire.openai_chat.edit import OutputBound, edit_request
+from adapters.wire.openai_chat.encode_request import encode_request
 from adapters.wire.openai_chat.scanners import ChatReplyScanner, ChatStreamScanner
+from adapters.wire.openai_chat.stream_reader import ChatStreamDecoder
 from adapters.wire.openai_errors import failure_for, parse_error_body
 from adapters.wire.upstream_errors import MessageScrubber
 from application.ports.provider import ReplyScanner
@@ -37,7 +40,7 @@ class OpenAIChatWire(WireCodec):
 
     def encode_request(self, request: InferenceRequest, target: WireTarget) -> Encoded:
         """Return the request as a Chat Completions body; see the port for what is refused."""
-        raise NotImplementedError
+        return encode_request(request, target)
 
     def reply_scanner(self, *, max_bytes: int, scrubber: MessageScrubber) -> ReplyScanner:
         """Return a scanner that holds an answer until it is known to be one."""
@@ -53,11 +56,11 @@ class OpenAIChatWire(WireCodec):
 
     def decode_reply(self, body: bytes, *, scrubber: MessageScrubber) -> InferenceResponse:
         """Return a whole answer; see the port for what is raised."""
-        raise NotImplementedError
+        return decode_reply(body, scrubber)
 
     def stream_decoder(self, head: RequestHead, *, scrubber: MessageScrubber) -> StreamDecoder:
         """Return a reader for an answer of `head.choices` candidates."""
-        raise NotImplementedError
+        return ChatStreamDecoder(choices=head.choices, scrubber=scrubber)
 
     def failure(
         self,

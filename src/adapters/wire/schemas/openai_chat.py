@@ -12,7 +12,6 @@ from adapters.wire.governing import MaybeRaw
 Number = int | float | None
 
 
-
 class RequestMembers(Struct, frozen=True):
     """Top-level members of a request that `peek` reads."""
 
@@ -26,6 +25,8 @@ class RequestMembers(Struct, frozen=True):
     user: MaybeRaw = UNSET
     safety_identifier: MaybeRaw = UNSET
     metadata: MaybeRaw = UNSET
+    models: MaybeRaw = UNSET
+    fallbacks: MaybeRaw = UNSET
 
 
 class StreamOptions(Struct, frozen=True):
