@@ -1,12 +1,16 @@
 """The Bedrock Converse dialect towards clients."""
 
+from adapters.wire.bedrock_converse.decode_request import decode_request
+from adapters.wire.bedrock_converse.encode_reply import encode_reply
 from adapters.wire.bedrock_converse.errors import (
     exception_frame,
     public_body,
     public_status,
     public_type,
 )
+from adapters.wire.bedrock_converse.fields import client_name
 from adapters.wire.bedrock_converse.peek import peek_request
+from adapters.wire.bedrock_converse.stream_writer import ConverseStreamEncoder
 from application.ports.dialect import (
     ConversationCodec,
     PublicError,
@@ -62,17 +66,17 @@ class BedrockConverseCodec(ConversationCodec):
         return exception_frame(error)
 
     def decode(self, body: bytes, target: RequestTarget) -> InferenceRequest:
-        """Return the whole request."""
-        raise NotImplementedError
+        """Return the whole request; see the port."""
+        return decode_request(body, target)
 
     def field_name(self, field: str) -> str:
         """Return the client's name of a canonical field."""
-        return field
+        return client_name(field)
 
     def encode_reply(self, reply: InferenceResponse, context: ReplyContext) -> bytes:
         """Return a whole answer."""
-        raise NotImplementedError
+        return encode_reply(reply, context)
 
     def stream_encoder(self, context: ReplyContext) -> StreamEncoder:
         """Return a writer for one streamed answer."""
-        raise NotImplementedError
+        return ConverseStreamEncoder(context)

@@ -1,16 +1,14 @@
 """Payloads of answers and frames, read leniently enough for what servers really write."""
 
-import re
 from functools import cache
 from typing import TypeVar
 
 import msgspec
 
+from adapters.wire.surrogates import without_surrogates
 from domain.errors import UpstreamProtocolError
 
 _T = TypeVar("_T")
-_SURROGATE = re.compile(rb"(\\\\)|\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
-_REPLACEMENT = rb"\ufffd"
 
 
 @cache
@@ -29,7 +27,7 @@ def decode_payload(payload: bytes, kind: type[_T]) -> _T:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Half a surrogate pair in an escape, which a server may split over two frames, is legal
         # JSON (RFC 8259 section 8.2), but not for the decoder.
-        readable = _SURROGATE.sub(lambda hit: hit[1] or _REPLACEMENT, payload)
+        readable = without_surrogates(payload)
     try:
         return _decoder(kind).decode(readable)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

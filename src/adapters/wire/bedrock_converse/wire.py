@@ -1,8 +1,11 @@
 """The Bedrock Converse format towards providers."""
 
+from adapters.wire.bedrock_converse.decode_reply import decode_reply
 from adapters.wire.bedrock_converse.edit import edit_request
+from adapters.wire.bedrock_converse.encode_request import encode_request
 from adapters.wire.bedrock_converse.errors import failure_for
 from adapters.wire.bedrock_converse.scanners import ConverseReplyScanner, ConverseStreamScanner
+from adapters.wire.bedrock_converse.stream_reader import ConverseStreamDecoder
 from adapters.wire.codec import Encoded, StreamDecoder, WireCodec, WireTarget
 from adapters.wire.upstream_errors import MessageScrubber
 from application.ports.provider import ReplyScanner
@@ -26,22 +29,22 @@ class BedrockConverseWire(WireCodec):
         """AWS's binary frames."""
         return b"application/vnd.amazon.eventstream"
 
-    def edit_request(self, body: bytes, head: RequestHead, target: WireTarget) -> bytes:  # noqa: ARG002
+    def edit_request(self, body: bytes, head: RequestHead, target: WireTarget) -> bytes:
         """Return `body` bounded if it must be; the model is in the URL."""
         return edit_request(body, target.output_bound)
 
     def encode_request(self, request: InferenceRequest, target: WireTarget) -> Encoded:
-        """Return `request` in this format."""
-        raise NotImplementedError
+        """Return `request` in this format; see the port."""
+        return encode_request(request, target)
 
-    def reply_scanner(self, *, max_bytes: int, scrubber: MessageScrubber) -> ReplyScanner:  # noqa: ARG002
+    def reply_scanner(self, *, max_bytes: int, scrubber: MessageScrubber) -> ReplyScanner:
         """Return a scanner that passes a whole answer on as it came."""
         return ConverseReplyScanner(max_bytes=max_bytes)
 
     def stream_scanner(
         self,
-        head: RequestHead,  # noqa: ARG002
-        target: WireTarget,  # noqa: ARG002
+        head: RequestHead,
+        target: WireTarget,
         *,
         scrubber: MessageScrubber,
     ) -> ReplyScanner:
@@ -49,12 +52,12 @@ class BedrockConverseWire(WireCodec):
         return ConverseStreamScanner(scrubber=scrubber)
 
     def decode_reply(self, body: bytes, *, scrubber: MessageScrubber) -> InferenceResponse:
-        """Return a whole answer."""
-        raise NotImplementedError
+        """Return a whole answer; see the port."""
+        return decode_reply(body)
 
     def stream_decoder(self, head: RequestHead, *, scrubber: MessageScrubber) -> StreamDecoder:
         """Return a reader for one streamed answer."""
-        raise NotImplementedError
+        return ConverseStreamDecoder(scrubber=scrubber)
 
     def failure(
         self,
