@@ -188,15 +188,20 @@ class GatewayHarness:
         return key
 
     def add_openai(
-        self, base_url: str, *, name: str = "upstream", options: dict[str, object] | None = None
+        self,
+        base_url: str,
+        *,
+        name: str = "upstream",
+        options: dict[str, object] | None = None,
+        kind: ProviderKind = ProviderKind.OPENAI_COMPATIBLE,
     ) -> ProviderId:
-        """Add an OpenAI-format provider with a credential."""
+        """Add a provider with a key."""
         provider_id = ProviderId(f"provider-{name}")
         credential = Secret(msgspec.json.encode({"api_key": UPSTREAM_KEY}).decode())
         self.providers[provider_id] = ProviderSpec(
             id=provider_id,
             name=name,
-            kind=ProviderKind.OPENAI_COMPATIBLE,
+            kind=kind,
             base_url=base_url,
             sealed_credentials=self.cipher.seal(credential, context=f"provider:{provider_id}"),
             options=options or {},

@@ -1,0 +1,175 @@
+"""Responses that a provider keeps: gone on from, shown and deleted by their owner only."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import openai
+import pytest
+
+from domain.identifiers import UserId
+from domain.routing.catalog import ProviderKind
+from tests.support.answers import answer
+from tests.support.gateway_harness import GatewayHarness, RunningGateway
+from tests.support.scripted_upstream import ScriptedUpstream
+
+
+def response(response_id: str) -> Any:
+    return answer(
+        200,
+        body={
+            "id": response_id,
+            "object": "response",
+            "created_at": 1,
+            "model": "gpt-5",
+            "status": "completed",
+            "output": [
+                {
+                    "type": "message",
+                    "id": "msg_1",
+                    "role": "assistant",
+                    "status": "completed",
+                    "content": [{"type": "output_text", "text": "Hi", "annotations": []}],
+                }
+            ],
+            "parallel_tool_calls": True,
+            "tool_choice": "auto",
+            "tools": [],
+            "usage": {
+                "input_tokens": 3,
+                "output_tokens": 1,
+                "total_tokens": 4,
+                "input_tokens_details": {"cached_tokens": 0},
+                "output_tokens_details": {"reasoning_tokens": 0},
+            },
+        },
+        headers=[("content-type", "application/json")],
+    )
+
+
+@pytest.fixture
+async def other() -> AsyncIterator[ScriptedUpstream]:
+    async with ScriptedUpstream() as running:
+        yield running
+
+
+@pytest.fixture
+def harness(upstream: ScriptedUpstream, other: ScriptedUpstream) -> GatewayHarness:
+    harness = GatewayHarness()
+    first = harness.add_openai(upstream.base_url, name="first", kind=ProviderKind.OPENAI)
+    second = harness.add_openai(other.base_url, name="second", kind=ProviderKind.OPENAI)
+    harness.add_model("gpt-5", first, second)
+    return harness
+
+
+@pytest.fixture
+async def gateway(harness: GatewayHarness) -> AsyncIterator[RunningGateway]:
+    async with harness.running() as running:
+        yield running
+
+
+Sdk = Callable[[str], openai.AsyncOpenAI]
+
+
+@pytest.fixture
+async def sdk(gateway: RunningGateway) -> AsyncIterator[Sdk]:
+    """Return what makes a client of a key."""
+    async with contextlib.AsyncExitStack() as stack:
+        http = await stack.enter_async_context(openai.DefaultAsyncHttpxClient())
+
+        def of_key(key: str) -> openai.AsyncOpenAI:
+            return openai.AsyncOpenAI(
+                base_url=f"{gateway.url}/v1",
+                api_key=key,
+                max_retries=0,
+                timeout=20,
+                http_client=http,
+            )
+
+        yield of_key
+
+
+async def test_a_conversation_goes_on_at_the_provider_that_keeps_it(
+    harness: GatewayHarness,
+    gateway: RunningGateway,
+    sdk: Sdk,
+    upstream: ScriptedUpstream,
+    other: ScriptedUpstream,
+) -> None:
+    client = sdk(harness.add_key())
+    upstream.enqueue(answer(500))  # the first provider fails, so the second one keeps the answer
+    other.enqueue(response("resp_a"))
+    first = await client.responses.create(model="gpt-5", input="Hello")
+    assert first.output_text == "Hi"
+    other.enqueue(response("resp_b"))
+    await client.responses.create(model="gpt-5", input="And?", previous_response_id="resp_a")
+    await other.next_request()
+    assert (await other.next_request()).json()["previous_response_id"] == "resp_a"
+
+    other.enqueue(response("resp_a"))
+    shown = await client.responses.retrieve("resp_a")
+    assert shown.id == "resp_a"
+    assert (await other.next_request()).target == "/v1/responses/resp_a"
+    other.enqueue(
+        answer(
+            200,
+            body={"object": "list", "data": [], "has_more": False, "first_id": "", "last_id": ""},
+            headers=[("content-type", "application/json")],
+        )
+    )
+    await client.responses.input_items.list("resp_a", limit=2)
+    assert (await other.next_request()).target == "/v1/responses/resp_a/input_items?limit=2"
+    other.enqueue(
+        answer(
+            200,
+            body={"id": "resp_a", "object": "response", "deleted": True},
+            headers=[("content-type", "application/json")],
+        )
+    )
+    await client.responses.delete("resp_a")
+    gone = await other.next_request()
+    assert (gone.method, gone.target) == ("DELETE", "/v1/responses/resp_a")
+    with pytest.raises(openai.NotFoundError):
+        await client.responses.retrieve("resp_a")
+    records = await gateway.journal.wait_for(6)
+    assert [record.operation for record in records] == [
+        "chat",
+        "chat",
+        "responses.retrieve",
+        "responses.input_items",
+        "responses.delete",
+        "responses.retrieve",
+    ]
+    assert all(record.model_requested == "gpt-5" for record in records[:5])
+    assert records[2].weighted_tokens == 0
+
+
+async def test_nobody_else_may_see_it(
+    harness: GatewayHarness, sdk: Sdk, upstream: ScriptedUpstream
+) -> None:
+    upstream.enqueue(response("resp_mine"))
+    await sdk(harness.add_key()).responses.create(model="gpt-5", input="Hello")
+    stranger = sdk(harness.add_key(user_id=UserId("user-2")))
+    with pytest.raises(openai.NotFoundError):
+        await stranger.responses.retrieve("resp_mine")
+    with pytest.raises(openai.NotFoundError):
+        await stranger.responses.delete("resp_mine")
+    with pytest.raises(openai.BadRequestError) as refusal:
+        await stranger.responses.create(
+            model="gpt-5", input="And?", previous_response_id="resp_mine"
+        )
+    assert refusal.value.code == "previous_response_not_found"
+    assert refusal.value.param == "previous_response_id"
+    colleague_key = harness.add_key()  # another key of the same user
+    upstream.enqueue(response("resp_mine"))
+    assert (await sdk(colleague_key).responses.retrieve("resp_mine")).id == "resp_mine"
+
+
+async def test_what_was_not_to_be_kept_is_not_looked_for(
+    harness: GatewayHarness, sdk: Sdk, upstream: ScriptedUpstream
+) -> None:
+    client = sdk(harness.add_key())
+    upstream.enqueue(response("resp_brief"))
+    await client.responses.create(model="gpt-5", input="Hello", store=False)
+    with pytest.raises(openai.NotFoundError):
+        await client.responses.retrieve("resp_brief")
