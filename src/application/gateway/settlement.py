@@ -165,7 +165,8 @@ class Settlement:
         if status is None and self._call.committed:
             status = 200
         if status is None:
-            status = self._books.describe_error(error, self._call.request_id).status
+            public = self._books.describe_error(error, self._call.request_id)
+            status = self._call.codec.error_status(public)
         self._close(
             outcome=outcome_of(error),
             status=status,

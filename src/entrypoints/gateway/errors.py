@@ -20,6 +20,8 @@ from domain.errors import (
 )
 
 LONGEST_WAIT_OF_SDKS_MS = 60_000
+OVERLOADED = 529
+"""Anthropic's status for more load than it can take; a client of its API is told so again."""
 
 # First match wins: subclasses stand before their bases.
 _STATUSES: tuple[tuple[type[DomainError], int, str], ...] = (
@@ -57,6 +59,15 @@ def describe_error(error: BaseException, request_id: str) -> PublicError:
             code=error.code,
             message=error.message,
             limit=error.label,
+            request_id=request_id,
+            retry_after_ms=error.retry_after_ms,
+        )
+    if isinstance(error, UpstreamRateLimited) and error.status == OVERLOADED:
+        return PublicError(
+            status=503,
+            kind="overloaded",
+            code=error.code,
+            message="The model provider is overloaded. Try again later.",
             request_id=request_id,
             retry_after_ms=error.retry_after_ms,
         )
