@@ -18,6 +18,7 @@ from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
+from tests.support.provider_inspection import provider_inspection
 
 OPEN_TO_EVERYBODY = {"/health/live", "/health/ready", "/setup"}
 TOKEN = "the-token-of-this-installation"
@@ -26,9 +27,11 @@ TOKEN = "the-token-of-this-installation"
 @pytest.fixture
 def console() -> Console:
     clock = SystemClock()
+    uow = MemoryUnitOfWork(MemoryStore(), MemoryChangeFeed())
     return Console(
         request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
-        limits=limit_services(MemoryUnitOfWork(MemoryStore(), MemoryChangeFeed()), clock),
+        limits=limit_services(uow, clock),
+        providers=provider_inspection(uow, clock),
         token=Secret(TOKEN),
         ids=UuidGenerator(),
         health=HealthChecks({}),

@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "keys": "Create, list, rotate and revoke API keys.",
     "admin": "Create administrators.",
     "limits": "List, set, explain and reset limits and budgets.",
+    "providers": "Test providers and list their models.",
     "requests": "Show the records of requests.",
     "journal": "Look into the journals and replay them.",
     "doctor": "Check every dependency and say what to do.",

@@ -11,6 +11,7 @@ from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
 from application.console.limits.overrides import ManageOverrides
 from application.console.limits.standing import LimitStandings
+from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
 from application.ports.clock import IdGenerator
 from domain.secret import Secret
@@ -53,6 +54,7 @@ def command(output: Path | None, *, as_json: bool) -> None:
             alerts=cast("BudgetAlertList", _NotCalled()),
             requests=cast("IdempotentRequests", _NotCalled()),
         ),
+        providers=cast("InspectProviders", _NotCalled()),
         token=Secret(""),
         ids=cast("IdGenerator", _NotCalled()),
         health=HealthChecks({}),

@@ -14,6 +14,7 @@ from entrypoints.console.api.health import console_health_route
 from entrypoints.console.api.limit_overrides import override_routes
 from entrypoints.console.api.limit_standings import standing_routes
 from entrypoints.console.api.limits import rule_routes
+from entrypoints.console.api.providers import provider_routes
 from entrypoints.console.api.requests import request_routes
 from entrypoints.console.headers import CONSOLE_HEADERS
 from entrypoints.console.pages.welcome import PAGES
@@ -45,6 +46,7 @@ def create_console_api(console: Console) -> Litestar:
             *standing_routes(console.limits.standings),
             *budget_routes(console.limits.budgets, console.limits.requests),
             *budget_alert_routes(console.limits.alerts),
+            *provider_routes(console.providers),
             *PAGES,
             console_health_route(console.health),
             *health_routes(console.health),

@@ -14,6 +14,8 @@ from domain.errors import (
     PreconditionFailed,
     ServiceUnavailable,
     TokenRequired,
+    UpstreamFailure,
+    UpstreamTimeout,
     ValidationFailed,
 )
 from entrypoints.asgi import REQUEST_ID, AnyRequest
@@ -30,7 +32,9 @@ TITLES = {
     413: "Request too large",
     431: "Request header fields too large",
     500: "Internal error",
+    502: "Bad gateway",
     503: "Service unavailable",
+    504: "Gateway timeout",
 }
 _STATUSES: tuple[tuple[type[DomainError], int], ...] = (
     (TokenRequired, 401),
@@ -40,6 +44,8 @@ _STATUSES: tuple[tuple[type[DomainError], int], ...] = (
     (PreconditionFailed, 412),
     (Conflict, 409),
     (ServiceUnavailable, 503),
+    (UpstreamTimeout, 504),
+    (UpstreamFailure, 502),
 )
 
 log = structlog.get_logger(__name__)

@@ -7,6 +7,7 @@ from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
 from application.console.limits.overrides import ManageOverrides
 from application.console.limits.standing import LimitStandings
+from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
 from application.ports.clock import IdGenerator
 from domain.secret import Secret
@@ -29,6 +30,7 @@ class Console(Struct, frozen=True, kw_only=True):
 
     request_records: RequestRecords
     limits: LimitServices
+    providers: InspectProviders
     token: Secret
     ids: IdGenerator
     health: HealthChecks

@@ -41,6 +41,7 @@ from tests.support.configuration import (
 )
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
+from tests.support.provider_inspection import provider_inspection
 
 RULE = {
     "subject": "user:dev@example.com",
@@ -120,6 +121,7 @@ async def office(postgres_url: str, redis_url: str) -> AsyncIterator[Office]:
         console = Console(
             request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
             limits=limit_services(stored.uow, clock, counters),
+            providers=provider_inspection(stored.uow, clock),
             token=Secret("token"),
             ids=UuidGenerator(),
             health=HealthChecks({}),
