@@ -125,7 +125,7 @@ def main() -> None:
             subjects = [
                 Subject(DIRECT, upstream_pid, upstream_port, "sk-bench"),
                 Subject(FLOOR, floor_pid, floor_port, "sk-bench"),
-                Subject(THINKWATCH, thinkwatch, installation.gateway_port, key),
+                Subject(THINKWATCH, thinkwatch, installation.gateway_port, key, translates=True),
             ]
             results = measure(
                 subjects,

@@ -12,7 +12,7 @@ from typing import cast
 import httptools
 import uvloop
 
-CHUNKS = 50
+CHUNKS = 100
 _CONTENT = "All happy providers are alike; each unhappy provider is unhappy in its own way. " * 9
 _COMPLETION = (
     '{"id":"chatcmpl-bench","object":"chat.completion","created":1741570283,"model":"bench-upstream",'

@@ -18,12 +18,16 @@ MOST_REQUESTS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Something that answers chat completions. `pid` heads the processes whose CPU counts."""
+    """Something that answers chat completions. `pid` heads the processes whose CPU counts.
+
+    `translates` says that it knows Anthropic's Messages as well.
+    """
 
     name: str
     pid: int
     port: int
     key: str
+    translates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,10 @@ def load(
     Raises:
         RuntimeError: not every answer was a 200: then the figures would mean nothing.
     """
+    translated = scenario.translated if subject.translates else None
+    path = "/v1/chat/completions" if translated is None else "/v1/messages"
     head = (
-        "POST /v1/chat/completions HTTP/1.1\r\n"
+        f"POST {path} HTTP/1.1\r\n"
         f"host: 127.0.0.1:{subject.port}\r\n"
         f"authorization: Bearer {subject.key}\r\n"
         "user-agent: OpenAI/Python 3.0.0\r\n"
@@ -55,7 +61,7 @@ def load(
         "content-type: application/json\r\n"
     )
     with tempfile.TemporaryDirectory() as directory:
-        files = {"head": head.encode(), "body": scenario.body}
+        files = {"head": head.encode(), "body": translated or scenario.body}
         for name, content in files.items():
             (Path(directory) / name).write_bytes(content)
         before = cpu_seconds(subject.pid)

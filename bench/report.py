@@ -40,7 +40,7 @@ def as_table(results: Results, memory_mib: Mapping[str, float]) -> str:
         "requests/s", "p50 added", "p99 added", "TTFT added", "CPU/request", "all processes",
         "rate / floor", "CPU / floor",
     )  # fmt: skip
-    lines = [f"{'':18}{'':13}" + "".join(f"{column:>14}" for column in columns)]
+    lines = [f"{'':25}{'':13}" + "".join(f"{column:>14}" for column in columns)]
     for scenario, subjects in results.items():
         direct, floor = subjects[DIRECT], subjects[FLOOR]
         for name in (FLOOR, THINKWATCH):
@@ -56,6 +56,6 @@ def as_table(results: Results, memory_mib: Mapping[str, float]) -> str:
                 f"{figures.cpu_busiest_ms / floor.cpu_busiest_ms:.2f}",
             )
             label = scenario if name == FLOOR else ""
-            lines.append(f"{label:18}{name:13}" + "".join(f"{cell:>14}" for cell in cells))
+            lines.append(f"{label:25}{name:13}" + "".join(f"{cell:>14}" for cell in cells))
     lines += ["", *(f"memory of {name}: {mib:.0f} MiB" for name, mib in memory_mib.items())]
     return "\n".join(lines)

@@ -1,4 +1,8 @@
-"""What is asked: small and large bodies, streamed and not. The answers are the fake upstream's."""
+"""What is asked: small and large bodies, streamed and not, passed through and translated.
+
+The answers are the fake upstream's, always in Chat Completions. In a translated scenario ThinkWatch
+is asked in Anthropic's Messages and has to answer in it; the others are asked what it sends on.
+"""
 
 import json
 from dataclasses import dataclass
@@ -13,6 +17,7 @@ class Scenario:
     name: str
     body: bytes
     stream: bool
+    translated: bytes | None = None
 
 
 def _body(size: int, *, stream: bool) -> bytes:
@@ -32,8 +37,35 @@ def _body(size: int, *, stream: bool) -> bytes:
     return encoded()
 
 
-SCENARIOS = (
-    Scenario("json 1 KB", _body(1_000, stream=False), stream=False),
-    Scenario("json 11 KB", _body(11_000, stream=False), stream=False),
-    Scenario("stream 50 chunks", _body(1_000, stream=True), stream=True),
-)
+def _translated(body: bytes) -> bytes:
+    """Return the same request as a client of Anthropic's API writes it."""
+    request = json.loads(body)
+    system, *messages = request["messages"]
+    asked = {
+        "model": request["model"],
+        "max_tokens": 1024,
+        "stream": request["stream"],
+        "temperature": request["temperature"],
+        "system": [{"type": "text", "text": system["content"]}],
+        "messages": [
+            {"role": m["role"], "content": [{"type": "text", "text": m["content"]}]}
+            for m in messages
+        ],
+    }
+    return json.dumps(asked, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _scenarios() -> tuple[Scenario, ...]:
+    found: list[Scenario] = []
+    for size in (1_000, 64_000):
+        for stream in (False, True):
+            body = _body(size, stream=stream)
+            name = f"{'stream' if stream else 'json'} {size // 1000} KB"
+            found += (
+                Scenario(name, body, stream),
+                Scenario(f"{name}, translated", body, stream, _translated(body)),
+            )
+    return tuple(found)
+
+
+SCENARIOS = _scenarios()
