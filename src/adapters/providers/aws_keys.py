@@ -39,6 +39,9 @@ class KeySource(Protocol):
         """
         ...
 
+    def refused(self) -> None:
+        """Note that AWS refused the keys: they may have been withdrawn before their expiry."""
+
 
 class StaticKeys(KeySource):
     """Keys that stay the same."""
@@ -76,6 +79,11 @@ class RenewedKeys(KeySource):
         if self._due() and self._pending is None:
             self._start()
         return held
+
+    def refused(self) -> None:
+        """Ask the source anew for the next request."""
+        if self._pending is None:
+            self._keys = self._loaded = None
 
     def _due(self) -> bool:
         now = self._clock.monotonic()

@@ -47,6 +47,10 @@ class SigV4Credential(Credential):
         keys = await self._source.keys()
         return await self._bodies.work(request.body, lambda _: sign(request, keys, self._region))
 
+    def refused(self) -> None:
+        """Get new keys for the next request."""
+        self._source.refused()
+
 
 def sign(request: UpstreamRequest, keys: AwsKeys, region: str) -> UpstreamRequest:
     """Return `request` with a signature of its method, URL, content type and body.

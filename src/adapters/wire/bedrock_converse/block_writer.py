@@ -18,6 +18,7 @@ from adapters.wire.reading import JsonObject
 from domain.errors import UnsupportedField
 from domain.inference.conversation import (
     AudioPart,
+    CacheMark,
     DocumentPart,
     ImagePart,
     Message,
@@ -56,7 +57,7 @@ class BlockWriter:
             if block is None:
                 continue
             written.append(block)
-            mark = None if isinstance(part, ThinkingPart) else getattr(part, "cache", None)
+            mark = _mark(part)
             if mark is not None:
                 if self._verbatim or self._model.caches:
                     written.append(cache_point(mark))
@@ -143,3 +144,13 @@ class BlockWriter:
         if part.redacted:
             return {"reasoningContent": {"redactedContent": state.data}}
         return {"reasoningContent": {"reasoningText": {"text": part.text, "signature": state.data}}}
+
+
+def _mark(part: Part) -> CacheMark | None:
+    """Return the mark of a part; inside of results there can be no cache points."""
+    if isinstance(part, ThinkingPart | VendorPart | AudioPart | RefusalPart):
+        return None
+    if part.cache is None and isinstance(part, ToolResultPart):
+        marks = (None if isinstance(each, AudioPart) else each.cache for each in part.content)
+        return next((mark for mark in marks if mark is not None), None)
+    return part.cache

@@ -31,7 +31,7 @@ class _Block(Struct):
     Attributes:
         index: our number; -1 while the block is collected, to be given out whole at its end.
         raw: what the start of a collected block said.
-        pieces: of the signature, or of what is collected.
+        pieces: of the signature, or of what is collected; of a call's input, the last.
         items: entries of a result that is collected.
     """
 
@@ -103,7 +103,9 @@ class OpenBlocks:
         if block.kind in ("redacted", "image", "vendor"):
             yield from self._whole(block)
             return
-        signature = "".join(block.pieces)
+        if block.kind == "tool_call" and not block.pieces:
+            yield BlockDelta(index=block.index, text="{}")
+        signature = "".join(block.pieces) if block.kind == "thinking" else ""
         state = OpaqueState(origin=OWN, data=signature) if signature else None
         yield BlockEnded(index=block.index, state=state)
 
@@ -118,6 +120,7 @@ class OpenBlocks:
             block.pieces.append(text)
         elif block is not None and block.kind == "tool_call":
             if text:
+                block.pieces = [text]
                 yield BlockDelta(index=block.index, text=text)
         else:
             raise InvalidRequest("input for a tool call that did not start")
