@@ -170,7 +170,8 @@ def thoughts(reach: Reach) -> SearchStrategy[ThinkingPart] | None:
     if reach.has("thinking.text") and reach.bare_thinking:
         kinds.append(st.builds(ThinkingPart, text=TEXTS))
     if reach.has("thinking.state") and reach.state_origin is not None:
-        state = st.builds(OpaqueState, origin=st.just(reach.state_origin), data=STATES)
+        data = st.sampled_from(reach.states) if reach.states else STATES
+        state = st.builds(OpaqueState, origin=st.just(reach.state_origin), data=data)
         kinds.append(st.builds(ThinkingPart, text=TEXTS, state=state))
     return st.one_of(kinds) if kinds else None
 

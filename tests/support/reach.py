@@ -22,6 +22,7 @@ class Reach(Struct, frozen=True, kw_only=True):
         id_characters: of tool-call ids.
         result_names: whether results say the name of their tool.
         state_origin: who makes the state of thinking; None for no state.
+        states: what the state of thinking is; empty for any text.
         bare_thinking: whether there may be thinking text without state.
         ordered: thinking, text, refusal, calls; False mixes them as some providers do.
         results_alone: results are not followed by other content in their message.
@@ -38,6 +39,7 @@ class Reach(Struct, frozen=True, kw_only=True):
     id_characters: str = string.ascii_letters + string.digits + "_-"
     result_names: bool = True
     state_origin: WireFormat | None = None
+    states: tuple[str, ...] = ()
     bare_thinking: bool = True
     ordered: bool = True
     results_alone: bool = True

@@ -1,5 +1,7 @@
 """Sources of a text as annotations of a message, whose places count from the start of its text."""
 
+from msgspec import UNSET, UnsetType
+
 from adapters.wire.schemas.openai_chat_replies import Annotation, AnnotationOut, UrlCitationOut
 from domain.inference.conversation import Citation
 
@@ -17,10 +19,13 @@ def read_annotation(annotation: Annotation, before: int) -> Citation | None:
     )
 
 
-def write_annotation(citation: Citation, before: int, length: int) -> AnnotationOut | None:
+def write_annotation(
+    citation: Citation, before: int, length: int, index: int | UnsetType = UNSET
+) -> AnnotationOut | None:
     """Return a source as annotation; None for one without a URL, as there is no other kind.
 
-    A source of unknown place stands for its whole part, which is `length` long.
+    A source of unknown place stands for its whole part, which is `length` long. `index` is its
+    number in the annotations of a streamed answer.
     """
     if not citation.url:
         return None
@@ -32,5 +37,6 @@ def write_annotation(citation: Citation, before: int, length: int) -> Annotation
             title=citation.title,
             start_index=before + start,
             end_index=before + end,
-        )
+        ),
+        index=index,
     )

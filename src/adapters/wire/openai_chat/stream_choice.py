@@ -86,13 +86,13 @@ class ChoiceWriter:
         self._length = 0
         self._block_at = 0
         self._citations: list[Citation] = []
-        self._annotations: list[AnnotationOut] = []
+        self._annotations = 0
         self.called = False
         self.refused = False
         self.finished = False
 
     def take(self, event: BlockStarted | BlockDelta | CitationAdded | BlockEnded) -> bytes:
-        """Return the chunks of `event`; sources are told at the end, when texts are complete."""
+        """Return the chunks of `event`; the sources of a text follow it, when it is complete."""
         match event:
             case BlockDelta():
                 return self._more(event)
@@ -107,10 +107,7 @@ class ChoiceWriter:
     def finish(self) -> bytes:
         """Return what is still to be said before the reason is."""
         self.finished = True
-        written = b"".join([self._end_call(call) for call in tuple(self._waiting)])
-        if self._annotations:
-            written += self._delta({"annotations": self._annotations})
-        return written
+        return b"".join([self._end_call(call) for call in tuple(self._waiting)])
 
     def _start(self, event: BlockStarted) -> bytes:
         self._kinds[event.index] = event.kind
@@ -154,7 +151,7 @@ class ChoiceWriter:
     def _end(self, event: BlockEnded) -> bytes:
         match self._kinds[event.index]:
             case "text":
-                self._end_text()
+                return self._end_text()
             case "thinking":
                 self._keep_thought(event.state)
             case "tool_call":
@@ -166,12 +163,17 @@ class ChoiceWriter:
     def _delta(self, delta: Json) -> bytes:
         return self._write(self._number, delta)
 
-    def _end_text(self) -> None:
+    def _end_text(self) -> bytes:
+        """Return the sources of a text, numbered: the official client puts lists together so."""
+        annotations: list[AnnotationOut] = []
         for citation in self._citations:
-            annotation = write_annotation(citation, self._block_at, self._length - self._block_at)
+            length = self._length - self._block_at
+            annotation = write_annotation(citation, self._block_at, length, self._annotations)
             if annotation is not None:
-                self._annotations.append(annotation)
+                self._annotations += 1
+                annotations.append(annotation)
         self._citations = []
+        return self._delta({"annotations": annotations}) if annotations else b""
 
     def _keep_thought(self, state: OpaqueState | None) -> None:
         self._luggage.add(ThinkingPart(text=self._thought, state=state))

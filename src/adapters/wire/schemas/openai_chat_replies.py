@@ -5,7 +5,7 @@ https://platform.openai.com/docs/api-reference/chat/streaming, with what servers
 add. A whole answer has `message` where a frame has `delta`; the members are the same.
 """
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from adapters.wire.governing import MaybeRaw
 from adapters.wire.schemas.openai_chat import Number
@@ -136,6 +136,7 @@ class AnnotationOut(Struct, frozen=True):
 
     url_citation: UrlCitationOut
     type: str = "url_citation"
+    index: int | UnsetType = UNSET
 
 
 class PromptDetailsOut(Struct, frozen=True):
