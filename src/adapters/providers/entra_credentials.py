@@ -41,6 +41,8 @@ TRY_AGAIN_AFTER_S = 30.0
 _SHORTEST_LIFE_S = 60.0
 _TIMEOUTS = UpstreamTimeouts(connect=5.0, first_byte=10.0, idle=5.0, total=15.0)
 _LARGEST_ANSWER = 64 * 1024
+# RFC 6750 section 2.1
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _CODE = re.compile(r"AADSTS\d{1,10}")
 # Of the error names of RFC 6749 sections 4.1.2.1 and 5.2 the one that may pass by itself.
 _PASSING = "temporarily_unavailable"
@@ -192,7 +194,7 @@ class _OAuthClient(OAuth2Client):
             raise UpstreamUnavailable(
                 "The identity service sent an invalid answer.", error_class="server_error"
             ) from None
-        if not (token.access_token.isascii() and token.access_token.isprintable()):
+        if not _TOKEN.fullmatch(token.access_token):
             raise UpstreamUnavailable(
                 "The identity service sent an invalid answer.", error_class="server_error"
             )
