@@ -11,6 +11,7 @@ from adapters.wire.schemas.anthropic_messages import TokenCount
 from adapters.wire.sse import write_event
 from application.ports.dialect import (
     ConversationCodec,
+    CountingCodec,
     PublicError,
     ReplyContext,
     RequestTarget,
@@ -22,7 +23,7 @@ from domain.inference.request import InferenceRequest
 from domain.inference.response import InferenceResponse
 
 
-class AnthropicMessagesCodec(ConversationCodec):
+class AnthropicMessagesCodec(ConversationCodec, CountingCodec):
     """Requests, answers and errors of `POST /v1/messages` and `/v1/messages/count_tokens`."""
 
     @property

@@ -13,12 +13,13 @@ from adapters.wire.schemas.gemini_generate import TokenCount
 from adapters.wire.sse import write_event
 from application.ports.dialect import (
     ConversationCodec,
+    CountingCodec,
     PublicError,
     ReplyContext,
     RequestTarget,
     StreamEncoder,
 )
-from application.ports.provider import ReplyScanner
+from application.ports.provider import RelayingCodec, ReplyScanner
 from domain.inference.dialect import Dialect
 from domain.inference.head import RequestHead
 from domain.inference.request import InferenceRequest
@@ -29,7 +30,7 @@ _SILENCE = (
 )
 
 
-class GeminiCodec(ConversationCodec):
+class GeminiCodec(ConversationCodec, CountingCodec, RelayingCodec):
     """Requests and answers of `:generateContent`, `:streamGenerateContent` and `:countTokens`.
 
     Without `alt=sse` a streamed answer is one JSON array; whether an element needs a comma before
