@@ -42,6 +42,11 @@ def text_content(part: TextPart | RefusalPart, logprobs: Sequence[object] = ()) 
     return written if isinstance(part, RefusalPart) else {**written, "logprobs": list(logprobs)}
 
 
+def call_prefix(part: ToolCallPart, names: ToolNames) -> str:
+    """Return what the id of a call's item begins with."""
+    return "ctc" if part.custom or names.of(part.name).custom else "fc"
+
+
 def call_item(part: ToolCallPart, identifier: str, names: ToolNames, status: str) -> JsonObject:
     """Return a call; of a custom tool's, the free text, whatever the provider made of it.
 
@@ -61,6 +66,17 @@ def call_item(part: ToolCallPart, identifier: str, names: ToolNames, status: str
     else:
         item["arguments"] = part.arguments
     return item | ({"namespace": tool.namespace} if tool.namespace else {})
+
+
+def image_item(part: ImagePart, identifier: str) -> JsonObject:
+    """Return a generated image as the work of the tool that makes them here."""
+    return {
+        "id": identifier,
+        "type": "image_generation_call",
+        "status": "completed",
+        "result": part.source.data,
+        "output_format": part.source.media_type.rpartition("/")[2] or "png",
+    }
 
 
 def signature_item(state: OpaqueState, owner: Owner, identifier: str) -> JsonObject:
@@ -104,18 +120,11 @@ class OutputWriter:
                 self.items.append(reasoning_item(part, self._next_id("rs")))
             case ToolCallPart():
                 self._end_message()
-                self.items.append(call_item(part, self._next_id("fc"), self._names, "completed"))
+                prefix = call_prefix(part, self._names)
+                self.items.append(call_item(part, self._next_id(prefix), self._names, "completed"))
             case ImagePart() if part.source.data is not None:
                 self._end_message()
-                self.items.append(
-                    {
-                        "id": self._next_id("ig"),
-                        "type": "image_generation_call",
-                        "status": "completed",
-                        "result": part.source.data,
-                        "output_format": part.source.media_type.rpartition("/")[2] or "png",
-                    },
-                )
+                self.items.append(image_item(part, self._next_id("ig")))
             case VendorPart() if part.origin is OWN:
                 self._end_message()
                 self.items.append(part.raw)

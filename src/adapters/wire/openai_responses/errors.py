@@ -21,6 +21,7 @@ from application.ports.dialect import PublicError
 from domain.errors import UpstreamFailure
 
 _ENCODER = msgspec.json.Encoder()
+_TELLING_CODES = frozenset({"context_length_exceeded", "insufficient_quota"})
 # The writer of errors does not know the numbers given out before; none of them is larger.
 _LAST_NUMBERS = (2**31 - 2, 2**31 - 1)
 
@@ -89,7 +90,7 @@ def stream_error_events(error: PublicError) -> bytes:
             "object": "response",
             "created_at": 0,
             "status": "failed",
-            "error": {"code": found.code, "message": found.message},
+            "error": {"code": _failed_code(error, found.code), "message": found.message},
             "incomplete_details": None,
             "instructions": None,
             "metadata": {},
@@ -104,3 +105,12 @@ def stream_error_events(error: PublicError) -> bytes:
     return write_event(_ENCODER.encode(first), "error") + write_event(
         _ENCODER.encode(second), "response.failed"
     )
+
+
+def _failed_code(error: PublicError, code: str) -> str:
+    """Return one of the codes the reference lists for a failed response, or that Codex acts on."""
+    if code in _TELLING_CODES:
+        return code
+    if error.kind == "rate_limit":
+        return "rate_limit_exceeded"
+    return "invalid_prompt" if error.kind == "invalid_request" else "server_error"

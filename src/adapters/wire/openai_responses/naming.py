@@ -16,7 +16,8 @@ _RESPONSE = "resp_"
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]")
 # https://platform.openai.com/docs/api-reference/responses/create: lengths of ids in requests.
 _LONGEST_CALL_ID = 64
-LONGEST_IDENTIFIER = 64
+_LONGEST_STEM = 48
+_LONGEST_IDENTIFIER = 64
 
 
 class ToolName(Struct, frozen=True, gc=False):
@@ -63,8 +64,14 @@ def response_id(identifier: str) -> str:
 
 
 def item_id(prefix: str, response: str, place: int) -> str:
-    """Return the id of the item at `place` in the output of `response`."""
-    return f"{prefix}_{_UNFIT.sub('', response.removeprefix(_RESPONSE))}_{place}"
+    """Return the id of the item at `place` in the output of `response`.
+
+    The vendor checks prefix and length when an item comes back to it.
+    """
+    stem = _UNFIT.sub("", response.removeprefix(_RESPONSE))
+    if len(stem) > _LONGEST_STEM:
+        stem = hashlib.sha256(stem.encode()).hexdigest()[:_LONGEST_STEM]
+    return f"{prefix}_{stem}_{place}"
 
 
 def fitting_call_id(call_id: str) -> str:
@@ -76,7 +83,7 @@ def fitting_call_id(call_id: str) -> str:
 
 def fitting_identifier(identifier: str) -> str:
     """Return an end user or a cache key within the vendor's 64 characters, hashed if it must be."""
-    if len(identifier) <= LONGEST_IDENTIFIER:
+    if len(identifier) <= _LONGEST_IDENTIFIER:
         return identifier
     return hashlib.sha256(identifier.encode()).hexdigest()
 

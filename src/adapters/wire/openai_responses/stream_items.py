@@ -161,11 +161,17 @@ class ReasoningInProgress(StreamedItem):
     """Thinking, shown as a summary of one part; without text it has none."""
 
     def __init__(
-        self, emit: Emit, place: int, identifier: str, *, state: OpaqueState | None, owner: Owner
+        self,
+        emit: Emit,
+        place: int,
+        identifier: str,
+        *,
+        state: OpaqueState | None,
+        owner: Owner | None,
     ) -> None:
         """`state` is what is known of it at the start."""
         super().__init__(emit, place)
-        self._owner: Owner = owner
+        self._owner: Owner = "" if owner is None else owner
         self._pieces: list[str] = []
         self._closed = False
         self.state = state

@@ -7,7 +7,7 @@ Calls may be told in turns, as every event names its item.
 
 import msgspec
 
-from adapters.wire.openai_responses.encode_output import logprobs_of
+from adapters.wire.openai_responses.encode_output import call_prefix, image_item, logprobs_of
 from adapters.wire.openai_responses.naming import item_id, names_of, response_id
 from adapters.wire.openai_responses.response_object import (
     Ending,
@@ -57,6 +57,8 @@ class ResponsesStreamWriter(StreamEncoder):
         self._number = 0
         self._items: list[StreamedItem] = []
         self._blocks: dict[int, StreamedItem] = {}
+        self._spoken: set[int] = set()
+        """Blocks of audio, of which the words are told."""
         self._refused = False
         self._finish = FinishReason.STOP
         self._usage: TokenUsage | None = None
@@ -91,8 +93,9 @@ class ResponsesStreamWriter(StreamEncoder):
                 self._note_logprobs(event)
             case BlockDelta():
                 item = self._blocks.get(event.index)
-                if item is not None and event.text:
-                    return item.add(event.text)
+                text = event.transcript if event.index in self._spoken else event.text
+                if item is not None and text:
+                    return item.add(text)
             case CitationAdded():
                 item = self._blocks.get(event.index)
                 if isinstance(item, MessageInProgress):
@@ -116,7 +119,9 @@ class ResponsesStreamWriter(StreamEncoder):
 
     def _begin(self, event: BlockStarted) -> bytes:
         kind = event.kind
-        if kind in {"text", "refusal"}:
+        if kind == "audio":
+            self._spoken.add(event.index)
+        if kind in {"text", "refusal", "audio"}:
             return self._begin_text(event)
         out = self._settle()
         place = len(self._items)
@@ -125,14 +130,15 @@ class ResponsesStreamWriter(StreamEncoder):
             call = ToolCallPart(
                 id=event.id, name=event.name, arguments="{}", custom=event.custom, state=event.state
             )
-            item = CallInProgress(
-                self._emit, place, self._item_id("fc"), call=call, names=self._names
-            )
+            identifier = self._item_id(call_prefix(call, self._names))
+            item = CallInProgress(self._emit, place, identifier, call=call, names=self._names)
         elif kind in {"thinking", "redacted_thinking"}:
-            owner: Owner = "redacted" if kind == "redacted_thinking" else ""
+            owner: Owner | None = "redacted" if kind == "redacted_thinking" else None
             item = ReasoningInProgress(
                 self._emit, place, self._item_id("rs"), state=event.state, owner=owner
             )
+        elif event.image is not None and event.image.source.data is not None:
+            item = WholeItem(self._emit, place, image_item(event.image, self._item_id("ig")))
         elif event.vendor is not None and event.vendor.origin is OWN:
             item = WholeItem(self._emit, place, event.vendor.raw)
         else:

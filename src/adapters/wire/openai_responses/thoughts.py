@@ -1,12 +1,14 @@
 """Reasoning items, and the state of other formats that travels in them.
 
 `encrypted_content` of a reasoning item is what clients of this format return untouched. It holds
-the vendor's own encrypted reasoning as it is, and state of another format wrapped. Three things of
+the vendor's own encrypted reasoning as it is, and state of another format wrapped. Some things of
 other formats need a word on what they belong to, which the wrapped state has as its `id`:
 
 * redacted thinking, which is nothing but state (Anthropic, Bedrock);
 * a signature on a text (Gemini), in a reasoning item of its own after the text;
-* a signature on a call that came too late for the call's id, likewise.
+* a signature on a call that came too late for the call's id, likewise;
+* nothing: thinking without state (Chat Completions) has an empty one, so that its item can be told
+  from the vendor's own, which must not be sent without.
 
 Both `summary` and `content` (https://platform.openai.com/docs/api-reference/responses/object) may
 be shown; thinking of other formats is written as a summary, which every client shows.
@@ -27,11 +29,19 @@ from domain.inference.conversation import (
 )
 from domain.inference.dialect import WireFormat
 
-Owner = Literal["", "redacted", "text", "call"]
+Owner = Literal["", "redacted", "text", "call", "nothing"]
 
 OWN = WireFormat.OPENAI_RESPONSES
 SEPARATOR = "\n\n"
 """Between the parts of a summary, when they become one text."""
+
+
+_NO_STATE = OpaqueState(origin=WireFormat.OPENAI_CHAT, data="")
+
+
+def is_foreign(encrypted: str) -> bool:
+    """Tell whether `encrypted_content` was made here and means nothing to the vendor."""
+    return unwrap_state(encrypted) is not None
 
 
 def sealed(state: OpaqueState, owner: Owner = "") -> str:
@@ -49,14 +59,20 @@ def reasoning_item(
     `identifier` is used for state of other formats; `owner` says what the state belongs to, if not
     to this thinking.
     """
-    item: dict[str, object] = {"type": "reasoning", "summary": summary_of(part.text)}
-    state = part.state
-    own_id = state.id if state is not None and state.origin is OWN else ""
-    if own_id or identifier:
-        item["id"] = own_id or identifier
-    if state is not None:
-        item["encrypted_content"] = sealed(state, owner or ("redacted" if part.redacted else ""))
-    return item
+    state = part.state or _NO_STATE
+    identifier = (state.id if state.origin is OWN else "") or identifier
+    item: dict[str, object] = {"id": identifier} if identifier else {}
+    return item | {
+        "type": "reasoning",
+        "summary": summary_of(part.text),
+        "encrypted_content": sealed(state, owner or _owner_of(part)),
+    }
+
+
+def _owner_of(part: ThinkingPart) -> Owner:
+    if part.state is None:
+        return "nothing"
+    return "redacted" if part.redacted else ""
 
 
 def summary_of(text: str) -> list[dict[str, object]]:
@@ -87,6 +103,8 @@ def place_thought(
         _sign_text(parts, state)
     elif owner == "call":
         _sign_call(parts, state)
+    elif owner == "nothing":
+        parts += [ThinkingPart(text=text)] if text else []
     else:
         parts.append(ThinkingPart(text=text, state=state, redacted=owner == "redacted"))
 
