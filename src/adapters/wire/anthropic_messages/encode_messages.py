@@ -9,7 +9,8 @@ A client of Anthropic's own API gets his turns as he wrote them. For the others:
 * neighbouring turns of one role are merged, results of tools first in a user's turn;
 * empty texts are left out, and white space at the end of a last turn of the assistant's, which
   Anthropic refuses (https://docs.claude.com/en/api/messages);
-* system texts alone become the user's turn, as there must be one.
+* system texts alone become the user's turn, as there must be one; before an assistant's turn that
+  opens the conversation stands a user's that says so.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,7 @@ from adapters.wire.anthropic_messages.encode_content import BlockWriter
 from adapters.wire.reading import JsonObject
 from domain.inference.conversation import Message, Role
 
+_OPENING = "(The assistant opens the conversation.)"
 _RESULT_TYPES = frozenset({"tool_result"})
 
 
@@ -66,6 +68,8 @@ def conversation_of(
         _strip_end(turns[-1].blocks)
     if not turns and system:
         turns, system = [Turn(Role.USER, system)], []
+    if turns and turns[0].role is Role.ASSISTANT:
+        turns.insert(0, Turn(Role.USER, [{"type": "text", "text": _OPENING}]))
     return Conversation(system, turns)
 
 

@@ -61,14 +61,14 @@ def ended(reason: str, **usage: Any) -> list[Frame]:
     ]
 
 
-CITATION = {
+CITATION: Frame = {
     "type": "web_search_result_location",
     "url": "https://weather.example/paris",
     "title": "Weather",
     "encrypted_index": "Eo8B",
     "cited_text": "Rain in Paris",
 }
-SEARCH = {
+SEARCH: Frame = {
     "type": "web_search_tool_result",
     "tool_use_id": "srvtoolu_1",
     "content": [{"type": "web_search_result", "url": "https://weather.example/paris"}],
