@@ -4,7 +4,10 @@ The providers that talk HTTP answer from a scripted server on real sockets, over
 """
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from functools import partial
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -24,6 +27,8 @@ from domain.errors import (
 from domain.routing.address_policy import AddressPolicy
 from domain.routing.catalog import ProviderKind, ProviderSpec
 from tests.support.answers import Answer, answer, stream
+from tests.support.model import anthropic, chat, converse, gemini, responses
+from tests.support.model.talk import Conversation, Tokens, Turn
 from tests.support.openai_bodies import completion, completion_events, openai_error
 from tests.support.provider_calls import (
     StoppedClock,
@@ -35,6 +40,9 @@ from tests.support.provider_calls import (
 )
 from tests.support.scripted_upstream import ReceivedRequest, ScriptedUpstream
 
+MODEL = "upstream-model"
+UNKNOWN_MODEL = "unknown-model"
+TURN = Turn(text="Hello there.", tokens=Tokens(uncached=9, output=4), id="1")
 OPTIONS = TransportOptions(address_policy=AddressPolicy.allowing(["127.0.0.0/8"]))
 
 
@@ -52,11 +60,16 @@ def factory(
     return ProvidersByKind(cipher(), transport, StoppedClock())
 
 
-def respond(request: ReceivedRequest) -> Answer:
+def refuses(request: ReceivedRequest) -> bool:
+    """Tell whether this is the request that upstreams refuse in this suite."""
+    return UNKNOWN_MODEL in request.target or UNKNOWN_MODEL.encode() in request.body
+
+
+def openai(request: ReceivedRequest) -> Answer:
     """Play OpenAI, as far as this suite needs it."""
     body = request.json()
-    if not body.get("messages"):
-        return openai_error(400, "No messages.", kind="invalid_request_error", param="messages")
+    if refuses(request):
+        return openai_error(400, "No such model.", kind="invalid_request_error", param="model")
     if not body.get("stream"):
         return answer(200, body=completion(model=body["model"]))
     events = completion_events(model=body["model"])
@@ -65,42 +78,176 @@ def respond(request: ReceivedRequest) -> Answer:
     return stream(events)
 
 
+def vendor(
+    path: str,
+    whole: Callable[[], dict[str, Any]],
+    events: Callable[[], Iterable[bytes]],
+    refusal: dict[str, Any],
+    content_type: str = "text/event-stream",
+) -> Callable[[ReceivedRequest], Answer]:
+    """Play a vendor whose operations are at `path`; the one for streams may be another."""
+
+    def respond(request: ReceivedRequest) -> Answer:
+        assert re.fullmatch(path, request.target), request.target
+        if refuses(request):
+            return answer(400, body=refusal)
+        if re.search("-stream$|:stream", request.target) or request.json().get("stream"):
+            return stream(events(), headers=[("content-type", content_type)])
+        return answer(200, body=whole())
+
+    return respond
+
+
+def asked(api: str) -> Conversation:
+    return Conversation(api, MODEL, "", (), stream=True, gives_state=False, wants_thinking=False)
+
+
+def responses_whole() -> dict[str, Any]:
+    conversation = asked("responses")
+    items = responses.output(TURN, conversation, {})
+    return responses.response("resp_1", items, conversation, {}, TURN.tokens)
+
+
+def responses_events() -> Iterable[bytes]:
+    conversation = asked("responses")
+    items = responses.output(TURN, conversation, {})
+    return responses.events("resp_1", items, conversation, {}, TURN.tokens)
+
+
+class Kind(NamedTuple):
+    """A kind of provider at an upstream of its vendor's shape; `own`: it speaks the client's."""
+
+    kind: ProviderKind
+    path: str
+    respond: Callable[[ReceivedRequest], Answer]
+    credentials: dict[str, Any] | None
+    options: dict[str, object]
+    own: bool = True
+
+
+KEY = {"api_key": "sk-test-1"}
+KINDS = {
+    "openai": Kind(ProviderKind.OPENAI, "/v1", openai, KEY, {}),
+    "openai_compatible": Kind(ProviderKind.OPENAI_COMPATIBLE, "/v1", openai, None, {}),
+    "azure_openai": Kind(ProviderKind.AZURE_OPENAI, "", openai, KEY, {}),
+    "azure_openai-dated": Kind(
+        ProviderKind.AZURE_OPENAI, "", openai, KEY, {"api_version": "2024-10-21"}
+    ),
+    "responses": Kind(
+        ProviderKind.OPENAI_COMPATIBLE,
+        "/v1",
+        vendor(
+            "/v1/responses",
+            responses_whole,
+            responses_events,
+            chat.refusal(400, "No such model."),
+        ),
+        KEY,
+        {"api": "responses"},
+        own=False,
+    ),
+    "anthropic": Kind(
+        ProviderKind.ANTHROPIC,
+        "",
+        vendor(
+            "/v1/messages",
+            lambda: anthropic.whole(TURN, asked("anthropic")),
+            lambda: anthropic.events(TURN, asked("anthropic")),
+            anthropic.refusal(400, "No such model."),
+        ),
+        KEY,
+        {},
+        own=False,
+    ),
+    "gemini": Kind(
+        ProviderKind.GEMINI,
+        "",
+        vendor(
+            r"/v1beta/models/[a-z-]+:(generateContent|streamGenerateContent\?alt=sse)",
+            lambda: gemini.whole(TURN, asked("gemini")),
+            lambda: gemini.events(TURN, asked("gemini")),
+            gemini.refusal(400, "No such model."),
+        ),
+        KEY,
+        {},
+        own=False,
+    ),
+    "bedrock": Kind(
+        ProviderKind.BEDROCK,
+        "",
+        vendor(
+            "/model/[a-z-]+/converse(-stream)?",
+            lambda: converse.whole(TURN),
+            lambda: converse.events(TURN),
+            converse.refusal(400, "No such model.")[1],
+            "application/vnd.amazon.eventstream",
+        ),
+        {"access_key_id": "AKIDEXAMPLE0000000", "secret_access_key": "wJalrXUtnFEMI/K7MDENG"},
+        {"region": "us-east-1"},
+        own=False,
+    ),
+}
+
+
+class Subject(NamedTuple):
+    """A provider under test.
+
+    Attributes:
+        own: it answers in the client's format, byte for byte.
+        refuses: there is a request it refuses.
+    """
+
+    provider: Provider
+    own: bool = True
+    refuses: bool = True
+
+
 @contextlib.asynccontextmanager
 async def scripted(
-    kind: ProviderKind, transport: Callable[[ProviderSpec, str | None], UpstreamTransport]
-) -> AsyncGenerator[Provider]:
+    name: str, transport: Callable[[ProviderSpec, str | None], UpstreamTransport]
+) -> AsyncGenerator[Subject]:
+    kind = KINDS[name]
     async with ScriptedUpstream() as upstream:
-        upstream.always(respond)
-        spec = provider_spec(kind, base_url=upstream.base_url, credentials={"api_key": "sk-test-1"})
+        upstream.always(kind.respond)
+        spec = provider_spec(
+            kind.kind,
+            base_url=upstream.url + kind.path,
+            credentials=kind.credentials,
+            options=kind.options,
+        )
         provider = factory(transport).build(spec)
-        yield provider
+        yield Subject(provider, own=kind.own)
         await provider.aclose()
+        assert upstream.errors == []
 
 
 @contextlib.asynccontextmanager
-async def demo() -> AsyncGenerator[Provider]:
+async def demo() -> AsyncGenerator[Subject]:
     provider = factory().build(provider_spec(ProviderKind.DEMO))
-    yield provider
+    yield Subject(provider, refuses=False)
     await provider.aclose()
 
 
 @pytest.fixture(
     params=[
         pytest.param(demo, id="demo"),
-        pytest.param(lambda: scripted(ProviderKind.OPENAI, http11), id="openai-http11"),
-        pytest.param(lambda: scripted(ProviderKind.OPENAI, httpx), id="openai-httpx"),
-        pytest.param(
-            lambda: scripted(ProviderKind.OPENAI_COMPATIBLE, http11), id="openai_compatible-http11"
-        ),
+        *(pytest.param(partial(scripted, name, http11), id=f"{name}-http11") for name in KINDS),
+        pytest.param(partial(scripted, "openai", httpx), id="openai-httpx"),
+        pytest.param(partial(scripted, "bedrock", httpx), id="bedrock-httpx"),
     ]
 )
-async def provider(request: pytest.FixtureRequest) -> AsyncIterator[Provider]:
+async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
     async with request.param() as built:
         yield built
 
 
-async def test_a_whole_answer_arrives_with_its_summary(provider: Provider) -> None:
-    reply: UpstreamReply = await provider.open(provider_call())
+@pytest.fixture
+def provider(subject: Subject) -> Provider:
+    return subject.provider
+
+
+async def test_a_whole_answer_arrives_with_its_summary(subject: Subject) -> None:
+    reply: UpstreamReply = await subject.provider.open(provider_call())
     assert reply.status == 200
     assert dict(reply.headers)[b"content-type"].startswith(b"application/json")
     scanner: ReplyScanner = reply.scanner
@@ -109,12 +256,13 @@ async def test_a_whole_answer_arrives_with_its_summary(provider: Provider) -> No
     (body,) = frames(await relayed(reply))
 
     assert body["object"] == "chat.completion"
-    assert body["model"] == "upstream-model"
+    assert body["model"] == (MODEL if subject.own else "public-model")
     assert isinstance(body["choices"][0]["message"]["content"], str)
     summary = scanner.summary
     assert summary.usage is not None
     assert summary.usage.total == body["usage"]["total_tokens"]
-    assert (summary.finish_reason, summary.model) == ("stop", "upstream-model")
+    assert summary.finish_reason == "stop"
+    assert summary.model in (MODEL, "")  # Bedrock does not say
     assert summary.output_characters == len(body["choices"][0]["message"]["content"])
 
 
@@ -149,14 +297,25 @@ async def test_usage_is_streamed_only_to_who_asked_for_it(provider: Provider) ->
     assert plain.scanner.summary.usage == asked.scanner.summary.usage
 
 
-async def test_a_request_the_provider_rejects_says_why(provider: Provider) -> None:
+async def test_a_request_the_provider_rejects_says_why(subject: Subject) -> None:
+    if not subject.refuses:
+        pytest.skip("this provider takes every request")
     for streaming in (False, True):
+        call = provider_call(stream=streaming, upstream_model=UNKNOWN_MODEL)
         with pytest.raises(UpstreamRejected) as caught:
-            await provider.open(provider_call(messages=[], stream=streaming))
+            await subject.provider.open(call)
         assert caught.value.status == 400
-        assert caught.value.kind == "invalid_request_error"
-        assert caught.value.param == "messages"
-        assert caught.value.message
+        assert caught.value.message == "No such model."
+        # What one vendor calls things means nothing to clients of another.
+        named = (caught.value.kind, caught.value.param)
+        assert named == (("invalid_request_error", "model") if subject.own else (None, None))
+
+
+async def test_the_demo_rejects_like_a_provider_what_makes_no_sense() -> None:
+    async with demo() as subject:
+        with pytest.raises(UpstreamRejected) as caught:
+            await subject.provider.open(provider_call(messages=[]))
+    assert (caught.value.kind, caught.value.param) == ("invalid_request_error", "messages")
 
 
 async def test_a_reply_may_be_left_at_any_point(provider: Provider) -> None:
