@@ -1,7 +1,7 @@
 """The models a key may use, in the form of the caller's dialect (data-plane.md section 1).
 
-`GET /v1/models` is OpenAI's list and, with an `anthropic-version` header, Anthropic's;
-`GET /v1beta/models` is Gemini's.
+`GET /v1/models` is OpenAI's list, with an `anthropic-version` header Anthropic's, and for Google's
+clients, which send `x-goog-api-key`, Gemini's; so is `GET /v1beta/models`.
 """
 
 from litestar import get
@@ -30,7 +30,7 @@ def model_routes(
         return RequestHeaders(scope).credentials, client_address(scope, trusted_proxies)
 
     def codec_of(scope: HTTPScope) -> DialectCodec:
-        if scope["path"].startswith("/v1beta/"):
+        if scope["path"].startswith("/v1beta/") or _from_google(scope):
             return dialects.gemini
         if header_values(scope, b"anthropic-version"):
             return dialects.anthropic
@@ -68,6 +68,11 @@ def model_routes(
         return _json(write_model(found, codec.dialect))
 
     return [list_models, retrieve_model]
+
+
+def _from_google(scope: HTTPScope) -> bool:
+    """Google's SDKs ask for the stable version, `/v1/models`, as OpenAI's do."""
+    return any(name in (b"x-goog-api-key", b"x-goog-api-client") for name, _ in scope["headers"])
 
 
 def _json(body: bytes) -> Response[bytes]:
