@@ -136,6 +136,7 @@ def test_the_usage_of_the_end_completes_that_of_the_start() -> None:
     )
 
 
+@settings(deadline=None)
 @given(name=st.sampled_from(sorted(ALL)), data=st.data())
 def test_a_stream_split_at_any_byte_in_any_spelling_gives_the_same_events(
     name: str, data: st.DataObject
@@ -155,7 +156,7 @@ def test_a_stream_of_single_bytes_gives_the_same_events() -> None:
     assert read(TEXT, range(1, len(TEXT))) == read(TEXT)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data(), reply=replies(REPLIES))
 def test_what_our_writer_writes_our_reader_reads(
     data: st.DataObject, reply: InferenceResponse
@@ -376,6 +377,7 @@ FUZZED = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     kind=st.sampled_from(
         [

@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from msgspec import structs
 
 from adapters.wire.anthropic_messages.dialect import AnthropicMessagesCodec
@@ -27,6 +27,7 @@ def as_written(request: InferenceRequest) -> InferenceRequest:
     return structs.replace(request, parallel_tool_calls=None) if choice.mode == "none" else request
 
 
+@settings(deadline=None)
 @given(request=OWN_REQUESTS)
 def test_a_request_that_is_written_and_read_again_is_the_same(request: InferenceRequest) -> None:
     encoded = WIRE.encode_request(request, WireTarget(model=request.model))
@@ -34,6 +35,7 @@ def test_a_request_that_is_written_and_read_again_is_the_same(request: Inference
     assert CODEC.decode(encoded.body, NOT_IN_URL) == as_written(request)
 
 
+@settings(deadline=None)
 @given(reply=replies(REPLIES))
 def test_an_answer_that_is_written_and_read_again_is_the_same(reply: InferenceResponse) -> None:
     body = CODEC.encode_reply(reply, context(reply.model))

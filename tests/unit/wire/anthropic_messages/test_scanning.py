@@ -3,7 +3,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -78,6 +78,7 @@ def test_a_stream_passes_as_it_is_and_tells_what_it_was(name: str) -> None:
     )
 
 
+@settings(deadline=None)
 @given(name=st.sampled_from(sorted(ALL)), data=st.data())
 def test_a_stream_cut_anywhere_passes_as_it_is(name: str, data: st.DataObject) -> None:
     raw = ALL[name]

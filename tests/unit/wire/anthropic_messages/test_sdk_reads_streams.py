@@ -74,7 +74,7 @@ def as_blocks(parts: tuple[Any, ...]) -> list[dict[str, Any]]:
     return blocks
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(events=event_sequences(REPLIES))
 def test_the_official_client_adds_up_any_stream_to_the_answer_it_stands_for(
     events: list[StreamEvent],
@@ -92,7 +92,7 @@ def test_the_official_client_adds_up_any_stream_to_the_answer_it_stands_for(
     assert (message.stop_reason == "tool_use") == called
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(events=event_sequences(REPLIES))
 def test_blocks_never_overlap_and_are_numbered_without_gaps(events: list[StreamEvent]) -> None:
     kinds = [frame["type"] for frame in frames(written(events))]

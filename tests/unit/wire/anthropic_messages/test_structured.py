@@ -1,7 +1,7 @@
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.wire.anthropic_messages.structured import SchemaFitter
@@ -100,7 +100,7 @@ def objects(schema: Any) -> list[Schema]:
     """Return every schema of an object in a fitted schema."""
     if not isinstance(schema, dict):
         return []
-    shape: Schema = schema
+    shape = cast("Schema", schema)
     found: list[Schema] = [shape] if shape.get("type") == "object" else []
     inner: list[Any] = [
         *shape.get("properties", {}).values(),
@@ -110,6 +110,7 @@ def objects(schema: Any) -> list[Schema]:
     return found + [each for one in inner for each in objects(one)]
 
 
+@settings(deadline=None)
 @given(schema=SCHEMAS.filter(lambda schema: isinstance(schema, dict)))
 def test_every_object_is_closed_and_fitting_twice_changes_nothing(schema: Schema) -> None:
     fitted, _ = fit(schema)

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.wire.anthropic_messages.models import rules_for
@@ -141,6 +141,7 @@ def test_a_budget_leaves_room_for_the_answer(
     assert json.loads(encoded.body)["max_tokens"] == cap
 
 
+@settings(deadline=None)
 @given(
     tokens=st.integers(1, 200_000),
     cap=st.none() | st.integers(1, 100_000),

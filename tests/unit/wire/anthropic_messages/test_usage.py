@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
@@ -171,6 +171,7 @@ def test_a_report_that_cannot_be_read_takes_nothing_away() -> None:
 NUMBERS = st.none() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=2)
 
 
+@settings(deadline=None)
 @given(
     report=st.dictionaries(
         st.sampled_from(
