@@ -1,5 +1,6 @@
 """What Converse can carry, and what a request needs to be in its decoder's form."""
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -11,6 +12,9 @@ from domain.inference.request import Effort, InferenceRequest, Reasoning
 from domain.inference.response import FinishReason
 from tests.support.canonical import requests
 from tests.support.reach import Reach, carried_by
+
+conversational = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+"""For tests whose examples are whole conversations."""
 
 MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 _URLS = ("image.url", "document.url", "audio.url", "video.url")

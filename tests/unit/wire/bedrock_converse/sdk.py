@@ -9,6 +9,7 @@ from typing import Any, cast
 import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
+from botocore.validate import ParamValidator
 
 QUESTION: dict[str, Any] = {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}
 STREAM_TYPE = "application/vnd.amazon.eventstream"
@@ -86,7 +87,7 @@ def events(body: bytes, *, chunk: int = 1024) -> list[dict[str, Any]]:
 def written(**request: Any) -> bytes:
     """Return the body that the client writes for a request."""
     client, exchange = _client()
-    exchange.give(b'{"output":{}}', headers={"content-type": "application/json"})
+    exchange.give(b"{}", headers={"content-type": "application/json"})
     client.converse(modelId="claude-public", **(QUESTION | request))
     return bytes(exchange.sent.body)
 
@@ -155,3 +156,15 @@ def _block(block: dict[str, Any]) -> dict[str, Any]:
         content = [{"text": block.get("text", "")}]
         return {"citationsContent": {"content": content, "citations": block["citations"]}}
     return {"text": block["text"]}
+
+
+def refuse_unknown(body: bytes) -> None:
+    """Check a body against the service model: no unknown member, no wrong type.
+
+    Raises:
+        AssertionError: with the client's own report.
+    """
+    client, _ = _client()
+    shape = client.meta.service_model.operation_model("Converse").input_shape
+    report = ParamValidator().validate(json.loads(body) | {"modelId": "m"}, shape)
+    assert not report.has_errors(), report.generate_report()

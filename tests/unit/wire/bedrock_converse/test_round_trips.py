@@ -36,7 +36,13 @@ from tests.support.canonical import STATES, replies
 from tests.support.canonical_events import event_sequences, events_of
 from tests.support.collected import collected
 from tests.unit.wire.bedrock_converse import sdk
-from tests.unit.wire.bedrock_converse.reaches import MODEL, OWN_REQUESTS, REPLIES, context
+from tests.unit.wire.bedrock_converse.reaches import (
+    MODEL,
+    OWN_REQUESTS,
+    REPLIES,
+    context,
+    conversational,
+)
 
 CODEC = BedrockConverseCodec()
 WIRE = BedrockConverseWire()
@@ -94,6 +100,7 @@ def decoded(body: bytes, request: InferenceRequest) -> InferenceRequest:
     return CODEC.decode(body, RequestTarget(model=request.model, stream=request.stream))
 
 
+@conversational
 @given(request=OWN_REQUESTS)
 def test_a_request_that_is_written_and_read_again_is_the_same(request: InferenceRequest) -> None:
     request = in_form(request)
@@ -102,6 +109,7 @@ def test_a_request_that_is_written_and_read_again_is_the_same(request: Inference
     assert decoded(encoded.body, request) == request
 
 
+@conversational
 @given(reply=replies(REPLIES))
 def test_an_answer_that_is_written_and_read_again_is_the_same(reply: InferenceResponse) -> None:
     body = CODEC.encode_reply(reply, context(reply.model))
@@ -130,6 +138,7 @@ def written(events: list[StreamEvent], *paths: str) -> bytes:
     return b"".join([encoder.encode(event) for event in events]) + encoder.finish()
 
 
+@conversational
 @given(events=event_sequences(REPLIES))
 def test_a_stream_that_is_written_and_read_again_adds_up_to_the_same(
     events: list[StreamEvent],
@@ -137,6 +146,7 @@ def test_a_stream_that_is_written_and_read_again_adds_up_to_the_same(
     assert collected(read(written(events))) == as_read(collected(events))
 
 
+@conversational
 @given(events=event_sequences(REPLIES), cuts=st.lists(st.integers(0, 10_000), max_size=12))
 def test_a_stream_cut_anywhere_gives_the_same_events(
     events: list[StreamEvent], cuts: list[int]
@@ -187,6 +197,7 @@ def without_ids_of_its_own(part: Part) -> Part:
     return structs.replace(part, state=structs.replace(state, id=""))
 
 
+@conversational
 @given(parts=st.lists(_SIGNED, min_size=1, max_size=4), data=st.data())
 def test_state_of_any_vendor_survives_two_hops_through_a_client_byte_for_byte(
     parts: list[Part], data: st.DataObject

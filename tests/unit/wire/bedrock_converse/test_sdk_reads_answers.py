@@ -38,7 +38,7 @@ from tests.support.canonical import replies
 from tests.support.canonical_events import event_sequences
 from tests.support.collected import collected
 from tests.unit.wire.bedrock_converse import sdk
-from tests.unit.wire.bedrock_converse.reaches import REPLIES, context
+from tests.unit.wire.bedrock_converse.reaches import REPLIES, context, conversational
 
 CODEC = BedrockConverseCodec()
 
@@ -57,6 +57,7 @@ def blocks(*parts: Part) -> list[dict[str, Any]]:
     return body["output"]["message"]["content"]
 
 
+@conversational
 @given(reply=replies(REPLIES))
 def test_the_official_client_reads_every_member_of_an_answer(reply: InferenceResponse) -> None:
     body = CODEC.encode_reply(reply, context())
@@ -64,6 +65,7 @@ def test_the_official_client_reads_every_member_of_an_answer(reply: InferenceRes
     assert sdk.plain(sdk.whole(body)) == json.loads(body)
 
 
+@conversational
 @given(events=event_sequences(REPLIES))
 def test_the_official_client_adds_a_stream_up_to_the_whole_answer(
     events: list[StreamEvent],
@@ -74,6 +76,7 @@ def test_the_official_client_adds_a_stream_up_to_the_whole_answer(
     assert stream == {name: whole[name] for name in ("output", "stopReason", "usage")}
 
 
+@conversational
 @given(events=event_sequences(REPLIES))
 def test_blocks_never_overlap_and_are_numbered_without_gaps(events: list[StreamEvent]) -> None:
     found = [next(iter(event.items())) for event in sdk.events(written(events))]
