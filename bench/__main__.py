@@ -11,12 +11,13 @@ import json
 import platform
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.measure import Figures, Sample, Subject, load, summarise
 from bench.processes import Cores, on_cores, party, resident_mib
 from bench.report import DIRECT, FLOOR, THINKWATCH, as_json, as_table
-from bench.scenarios import MODEL, SCENARIOS
+from bench.scenarios import MODEL, SCENARIOS, Scenario
 from tests.support.program import Program, program
 
 WARM_UP_S = 1.0
@@ -77,11 +78,17 @@ def configure(installation: Program, upstream_port: int) -> str:
 
 
 def measure(
-    subjects: list[Subject], cores: Cores, *, rounds: int, seconds: float, connections: int
+    subjects: list[Subject],
+    scenarios: Sequence[Scenario],
+    cores: Cores,
+    *,
+    rounds: int,
+    seconds: float,
+    connections: int,
 ) -> dict[str, dict[str, Figures]]:
     """Run all rounds; the subjects take turns, so a slow moment of the machine hits all of them."""
     results: dict[str, dict[str, Figures]] = {}
-    for scenario in SCENARIOS:
+    for scenario in scenarios:
         for subject in subjects:
             load(subject, scenario, cores, seconds=WARM_UP_S, connections=connections)
         busy: dict[str, list[Sample]] = defaultdict(list)
@@ -107,6 +114,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="length of one loaded round")
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--only", default="", help="scenarios whose name has this text")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     options = parser.parse_args()
     cores = Cores.of_this_machine()
@@ -129,6 +137,7 @@ def main() -> None:
             ]
             results = measure(
                 subjects,
+                [each for each in SCENARIOS if options.only in each.name],
                 cores,
                 rounds=options.rounds,
                 seconds=options.seconds,
