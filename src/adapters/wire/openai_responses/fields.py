@@ -238,14 +238,30 @@ _HOSTED_TOOLS = (
     "shell",
     "tool_search",
     "web_search",
+    "web_search_2025_08_26",
     "web_search_preview",
+    "web_search_preview_2025_03_11",
+)
+_HOSTED_CHOICES = (
+    "apply_patch",
+    "code_interpreter",
+    "computer",
+    "computer_use",
+    "computer_use_preview",
+    "file_search",
+    "image_generation",
+    "mcp",
+    "programmatic_tool_calling",
+    "shell",
+    "web_search_preview",
+    "web_search_preview_2025_03_11",
 )
 _CALLER = mapped("messages", "the model itself; another caller is dropped")
 _MARK = mapped("cache", "30m and 12h count as 1h elsewhere")
 _CALL = {
-    "call_id": mapped("tool_call.id"),
-    "name": mapped("tool_call.name"),
-    "namespace": mapped("tool_call.name", "joined with the name"),
+    "call_id": mapped("tool_call"),
+    "name": mapped("tool_call"),
+    "namespace": mapped("tool_call", "joined with the name"),
     "caller": _CALLER,
     "async": dropped(),
 }
@@ -329,20 +345,20 @@ REQUEST_FIELDS: RequestFields = {
         content=mapped("thinking.text", "if there is no summary"),
         encrypted_content=mapped("thinking.state"),
     ),
-    **_item("function_call", arguments=mapped("tool_call.arguments"), **_CALL),
+    **_item("function_call", arguments=mapped("tool_call"), **_CALL),
     **_item("custom_tool_call", input=mapped("tool_call.custom"), **_CALL),
     **_item(
         "function_call_output",
-        call_id=mapped("tool_result.call_id"),
+        call_id=mapped("tool_result"),
         output=mapped("tool_result"),
-        name=mapped("tool_result.name"),
-        namespace=mapped("tool_result.name"),
+        name=mapped("tool_result"),
+        namespace=mapped("tool_result"),
         caller=_CALLER,
     ),
     **_content("input[function_call_output].output"),
     **_item(
         "custom_tool_call_output",
-        call_id=mapped("tool_result.call_id"),
+        call_id=mapped("tool_result"),
         output=mapped("tool_result.custom"),
         caller=_CALLER,
     ),
@@ -356,11 +372,7 @@ REQUEST_FIELDS: RequestFields = {
     "tool_choice[custom]": mapped("tool_choice.named"),
     "tool_choice[allowed_tools]": mapped("tool_choice.allowed", "with functions and custom tools"),
     **dict.fromkeys(
-        (
-            f"tool_choice[{kind}]"
-            for kind in ("hosted", "mcp", "programmatic_tool_calling", "apply_patch", "shell")
-        ),
-        passed("of tools the vendor runs"),
+        (f"tool_choice[{kind}]" for kind in _HOSTED_CHOICES), passed("of tools the vendor runs")
     ),
     "parallel_tool_calls": mapped("parallel_tool_calls"),
     "max_output_tokens": mapped("max_output_tokens"),

@@ -173,9 +173,12 @@ def test_a_whole_answer_repeats_the_request() -> None:
     assert answer.model == "gpt-public"
     assert [tool.type for tool in answer.tools] == ["function", "custom"]
     assert answer.tool_choice.to_dict() == {"type": "custom", "name": "patch"}  # type: ignore[union-attr]
-    assert answer.text is not None and answer.text.verbosity == "low"
-    assert answer.text.format is not None and answer.text.format.type == "json_schema"
-    assert answer.reasoning is not None and answer.reasoning.effort == "low"
+    assert answer.text is not None
+    assert answer.text.verbosity == "low"
+    assert answer.text.format is not None
+    assert answer.text.format.type == "json_schema"
+    assert answer.reasoning is not None
+    assert answer.reasoning.effort == "low"
     assert (answer.temperature, answer.top_p) == (0.5, 0.25)
     assert answer.parallel_tool_calls is False
     assert answer.max_output_tokens == 77
@@ -469,7 +472,7 @@ def test_of_a_spoken_answer_the_words_are_told() -> None:
 
 
 def test_the_vendor_s_own_items_are_told_as_they_are_and_others_not_at_all() -> None:
-    search = {"id": "ws_1", "type": "web_search_call", "status": "completed"}
+    search: dict[str, object] = {"id": "ws_1", "type": "web_search_call", "status": "completed"}
     own = VendorPart(origin=WireFormat.OPENAI_RESPONSES, kind="web_search_call", raw=search)
     other = VendorPart(
         origin=WireFormat.ANTHROPIC_MESSAGES, kind="server_tool_use", raw={"id": "x"}
@@ -487,7 +490,7 @@ def test_the_vendor_s_own_items_are_told_as_they_are_and_others_not_at_all() -> 
 
 
 def test_hosted_tools_are_repeated_as_the_client_gave_them() -> None:
-    raw = {"type": "web_search", "search_context_size": "low"}
+    raw: dict[str, object] = {"type": "web_search", "search_context_size": "low"}
     tool = VendorTool(origin=WireFormat.OPENAI_RESPONSES, kind="web_search", raw=raw)
     assert json.loads(CODEC.encode_reply(reply(), context(tool)))["tools"] == [raw]
 
