@@ -18,7 +18,7 @@ from application.ports.provider import ReplySummary
 from application.ports.records import Journal
 from application.ports.response_origins import ResponseOrigin
 from application.ports.telemetry import Telemetry
-from domain.accounting.estimate import likely_tokens
+from domain.accounting.estimate import likely_usage
 from domain.accounting.pricing import weighted_tokens
 from domain.accounting.usage import TokenUsage, UsageSource
 from domain.errors import LimitExceeded
@@ -262,15 +262,21 @@ class Settlement:
         summary = self._summary
         if summary is not None and summary.usage is not None:
             return summary.usage, UsageSource.PROVIDER
-        if self._call.head is None:
+        head = self._call.head
+        if head is None:
             return TokenUsage(), UsageSource.NONE
         if self._dispatched_at is None or (
             summary is None and outcome not in _MAY_HAVE_BEEN_BILLED
         ):
             return TokenUsage(), UsageSource.NONE
-        generated = likely_tokens(summary.output_characters) if summary is not None else 0
-        prompt = likely_tokens(len(self._call.body))
-        return TokenUsage(input_uncached=prompt, output=generated), UsageSource.ESTIMATED
+        usage = likely_usage(
+            self._call.body,
+            summary.output_characters if summary is not None else 0,
+            images=head.media.images,
+            image_bytes=head.media.image_bytes,
+            audio_bytes=head.media.audio_bytes,
+        )
+        return usage, UsageSource.ESTIMATED
 
     def _record(
         self,

@@ -1,6 +1,9 @@
 """Estimates are guesses from above."""
 
+import json
+
 import pytest
+from bpe_openai import get_encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +13,7 @@ from domain.accounting.estimate import (
     estimate,
     estimate_input,
     estimate_output,
+    likely_usage,
 )
 
 
@@ -55,3 +59,42 @@ def test_output_is_bounded_by_request_and_model(
 def test_the_context_window_bounds_the_input() -> None:
     usage = estimate(b"x" * 10_000, context_window=1_000, max_output_tokens=7)
     assert (usage.input_total, usage.output_total) == (1_000, 7)
+
+
+SAMPLES = {
+    "english": "The committee will meet on Thursday to discuss the proposed changes to the budget.",
+    "german": "Der Ausschuss tritt am Donnerstag zusammen, um über die Änderungen zu beraten.",
+    "chinese": "委员会将于星期四开会讨论预算的拟议修改。不能出席的成员应以书面形式提交意见。",
+    "japanese": "委員会は木曜日に会合を開き、予算の修正案について話し合います。",
+    "korean": "위원회는 목요일에 모여 예산 변경안을 논의할 예정입니다.",
+    "arabic": "ستجتمع اللجنة يوم الخميس لمناقشة التعديلات المقترحة على الميزانية.",
+    "russian": "Комитет соберётся в четверг, чтобы обсудить предлагаемые изменения бюджета.",
+    "code": "    for each in held:\n        queue.settle(each, actual, at_ms=now_ms)\n    return None\n",
+}
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize("escaped", [False, True])
+def test_likely_usage_is_near_what_a_vocabulary_says(sample: str, escaped: bool) -> None:
+    text = SAMPLES[sample] * 20
+    true = len(get_encoding("o200k_base").encode_ordinary(text))
+    body = json.dumps({"messages": [{"content": text}]}, ensure_ascii=escaped).encode()
+    usage = likely_usage(body, len(text))
+    assert 0.7 * true < usage.input_total < 2.1 * true
+    assert 0.7 * true < usage.output_total < 2.1 * true
+
+
+def test_likely_usage_of_media_does_not_count_their_bytes_as_text() -> None:
+    plain = likely_usage(b"x" * 400, 0)
+    image = likely_usage(b"x" * 400 + b"A" * 4_000_000, 0, images=1, image_bytes=4_000_000)
+    assert plain.input_total == 100
+    assert image.input_total == 100 + TOKENS_PER_IMAGE
+    assert likely_usage(b"A" * 16_000, 0, audio_bytes=16_000).input_total == 1_000
+
+
+@given(st.binary(max_size=300), st.integers(0, 10_000), st.integers(0, 400))
+def test_likely_usage_of_anything_is_possible(body: bytes, characters: int, media: int) -> None:
+    usage = likely_usage(body, characters, image_bytes=media, audio_bytes=media)
+    assert usage.input_total >= 0
+    assert -(-characters // 4) <= usage.output_total <= characters
+    assert (usage.output_total == 0) == (characters == 0)
