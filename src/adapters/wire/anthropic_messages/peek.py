@@ -23,8 +23,7 @@ from domain.inference.head import RequestHead
 _REQUEST = msgspec.json.Decoder(RequestMembers)
 _METADATA = msgspec.json.Decoder(RequestMetadata)
 _TOOLS = msgspec.json.Decoder(list[ToolHead])
-_GOVERNING = MemberFinder(("model", "stream", "max_tokens", "fallbacks"))
-_TOOLS_MEMBER = MemberFinder(("tools",))
+_GOVERNING = MemberFinder(("model", "stream", "max_tokens", "fallbacks", "tools"))
 
 
 def peek(body: bytes, max_depth: int) -> RequestHead:
@@ -33,11 +32,11 @@ def peek(body: bytes, max_depth: int) -> RequestHead:
     Raises:
         InvalidRequest: as `DialectCodec.peek`.
         UnsupportedField: the request names further models, which the provider would run unseen by
-            the key's list of models: `fallbacks`, or an advisor among the tools.
+            the key's list of models: `fallbacks`, or a tool with a model of its own (an advisor).
     """
     members = decode_members(body, _REQUEST.decode, max_depth)
     _GOVERNING.refuse_ambiguous(body)
-    _refuse_other_models(body, members)
+    _refuse_other_models(members)
     return RequestHead(
         model=model_name(members.model),
         stream=members.stream or False,
@@ -67,14 +66,11 @@ def _end_user(metadata: MaybeRaw) -> str | None:
         return None
 
 
-def _refuse_other_models(body: bytes, members: RequestMembers) -> None:
+def _refuse_other_models(members: RequestMembers) -> None:
     if isinstance(members.fallbacks, Raw) and bytes(members.fallbacks) not in (b"null", b"[]"):
         raise UnsupportedField(
             "The field 'fallbacks' names models that the gateway cannot govern.", param="fallbacks"
         )
-    if b"advisor" not in body and b"\\u00" not in body:
-        return
-    _TOOLS_MEMBER.refuse_ambiguous(body)
     if not isinstance(members.tools, Raw):
         return
     try:
