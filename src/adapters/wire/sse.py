@@ -93,6 +93,10 @@ class EventSplitter:
             text = raw.removeprefix(_BOM)
         if text.startswith(b"data: ") and text.find(b"\n") == len(text) - 2 and b"\r" not in text:
             return Event(raw, text[6:-2])
+        if text.startswith(b"event: ") and b"\r" not in text:
+            end = text.find(b"\n")
+            if text.startswith(b"data: ", end + 1) and text.find(b"\n", end + 1) == len(text) - 2:
+                return Event(raw, text[end + 7 : -2], text[7:end])
         return _parse(raw, text)
 
 
