@@ -1,39 +1,21 @@
 """Opaque state in reasoning blocks: Bedrock's own as it is, other vendors' wrapped.
 
-`signature` of a reasoning text and `redactedContent` hold Bedrock's own state, or another vendor's
-in the wrapping of `opaque_state`. Clients keep reasoning without text only when it is redacted, so
-that is what carries a foreign state without text; likewise the state that another vendor put on a
-text or a call, right after it. `redactedContent` is bytes, in JSON base64; ours begin with a word on
-what they belong to.
+`signature` of a reasoning text and `redactedContent` (bytes, in JSON base64) hold Bedrock's own
+state, or another vendor's in the wrapping of `opaque_state`. State that another vendor put on a text
+or a call has no field here: a reasoning block of nothing but a signature, right after that part,
+carries it, marked so that it is put back there. Signatures without text are what clients know from
+models that do not show their thoughts.
 """
 
 import base64
 import binascii
-from enum import StrEnum
-
-from msgspec import Struct
 
 from adapters.wire.opaque_state import unwrap_state, wrap_state
 from domain.inference.conversation import OpaqueState
 from domain.inference.dialect import WireFormat
 
 OWN = WireFormat.BEDROCK_CONVERSE
-
-
-class Owner(StrEnum):
-    """What a state in `redactedContent` belongs to."""
-
-    REDACTED = "redacted"
-    THOUGHT = "thought"
-    PREVIOUS = "previous"
-    """The text or call before it."""
-
-
-class Redacted(Struct, frozen=True):
-    """The state of a `redactedContent`."""
-
-    state: OpaqueState
-    owner: Owner = Owner.REDACTED
+_OF_PREVIOUS = "previous:"
 
 
 def read_signature(text: str) -> OpaqueState | None:
@@ -48,20 +30,29 @@ def write_signature(state: OpaqueState) -> str:
     return state.data if state.origin is OWN else wrap_state(state)
 
 
-def read_redacted(content: str) -> Redacted:
+def read_signature_of_previous(text: str) -> OpaqueState | None:
+    """Return the state of the part before, or None for a `signature` that is a thought's own."""
+    if not text.startswith(_OF_PREVIOUS):
+        return None
+    return unwrap_state(text.removeprefix(_OF_PREVIOUS))
+
+
+def write_signature_of_previous(state: OpaqueState) -> str:
+    """Return the `signature` that carries the state of the part before its block."""
+    return _OF_PREVIOUS + wrap_state(state)
+
+
+def read_redacted(content: str) -> OpaqueState:
     """Return the state in a `redactedContent`, given as base64."""
     try:
-        owner, _, wrapped = base64.b64decode(content, validate=True).decode("ascii").partition(":")
-        foreign = unwrap_state(wrapped)
-        if foreign is not None:
-            return Redacted(foreign, Owner(owner))
+        foreign = unwrap_state(base64.b64decode(content, validate=True).decode("ascii"))
     except (binascii.Error, ValueError):
-        pass  # the vendor's own bytes
-    return Redacted(OpaqueState(origin=OWN, data=content))
+        foreign = None  # the vendor's own bytes
+    return foreign or OpaqueState(origin=OWN, data=content)
 
 
-def write_redacted(state: OpaqueState, owner: Owner) -> str:
+def write_redacted(state: OpaqueState) -> str:
     """Return the `redactedContent`, in base64, for a client."""
-    if state.origin is OWN and owner is Owner.REDACTED:
+    if state.origin is OWN:
         return state.data
-    return base64.b64encode(f"{owner}:{wrap_state(state)}".encode()).decode()
+    return base64.b64encode(wrap_state(state).encode()).decode()

@@ -13,7 +13,12 @@ from typing import cast
 import msgspec
 from msgspec import structs
 
-from adapters.wire.bedrock_converse.carried import OWN, Owner, read_redacted, read_signature
+from adapters.wire.bedrock_converse.carried import (
+    OWN,
+    read_redacted,
+    read_signature,
+    read_signature_of_previous,
+)
 from adapters.wire.bedrock_converse.citations import read_citation
 from adapters.wire.bedrock_converse.formats import MediaKind, media_type_of
 from adapters.wire.reading import JsonObject, Members, wrong_type
@@ -254,14 +259,16 @@ def arguments_of(value: object) -> str:
 def _reasoning(members: Members) -> "Iterator[Part | _OfPrevious]":
     text = members.members("reasoningText")
     if text is not None:
-        state = read_signature(text.text("signature") or "")
-        yield ThinkingPart(text=text.text("text") or "", state=state)
+        said, signature = text.text("text") or "", text.text("signature") or ""
+        carried = read_signature_of_previous(signature)
+        if carried is not None:
+            yield _OfPrevious(ThinkingPart(text=said, state=carried))
+        else:
+            yield ThinkingPart(text=said, state=read_signature(signature))
         text.done()
     content = members.text("redactedContent")
     if content is not None:
-        redacted = read_redacted(content)
-        thought = ThinkingPart(state=redacted.state, redacted=redacted.owner is Owner.REDACTED)
-        yield _OfPrevious(thought) if redacted.owner is Owner.PREVIOUS else thought
+        yield ThinkingPart(state=read_redacted(content), redacted=True)
 
 
 def _cited_text(members: Members) -> TextPart:

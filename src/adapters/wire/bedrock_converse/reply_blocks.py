@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from adapters.wire.bedrock_converse.carried import (
     OWN,
-    Owner,
     write_redacted,
     write_signature,
+    write_signature_of_previous,
 )
 from adapters.wire.bedrock_converse.citations import write_citation
 from adapters.wire.bedrock_converse.encode_content import (
@@ -49,7 +49,8 @@ def _blocks(part: Part) -> Iterator[JsonObject]:
             yield write_call(part, part.id)
             yield from _state(part)
         case ThinkingPart():
-            yield thought(part)
+            if part.text or part.state is not None:
+                yield thought(part)
         case ToolResultPart():
             yield _result(part)
         case VendorPart():
@@ -74,15 +75,10 @@ def _text(part: TextPart) -> Iterator[JsonObject]:
 
 
 def thought(part: ThinkingPart) -> JsonObject:
-    """Return the block of a thought.
-
-    One of another vendor's without text goes where clients keep what has none: `redactedContent`.
-    """
+    """Return the block of a thought."""
     state = part.state
     if state is not None and part.redacted:
-        return {"reasoningContent": {"redactedContent": write_redacted(state, Owner.REDACTED)}}
-    if state is not None and not part.text and state.origin is not OWN:
-        return {"reasoningContent": {"redactedContent": write_redacted(state, Owner.THOUGHT)}}
+        return {"reasoningContent": {"redactedContent": write_redacted(state)}}
     text: JsonObject = {"text": part.text}
     if state is not None:
         text["signature"] = write_signature(state)
@@ -91,7 +87,8 @@ def thought(part: ThinkingPart) -> JsonObject:
 
 def state_of_previous(state: OpaqueState) -> JsonObject:
     """Return the block that carries the state of the text or call before it."""
-    return {"reasoningContent": {"redactedContent": write_redacted(state, Owner.PREVIOUS)}}
+    text = {"text": "", "signature": write_signature_of_previous(state)}
+    return {"reasoningContent": {"reasoningText": text}}
 
 
 def _result(part: ToolResultPart) -> JsonObject:

@@ -5,9 +5,7 @@ from typing import cast
 import msgspec
 
 from adapters.wire.aws_event_stream import write_frame
-from adapters.wire.bedrock_converse.carried import write_signature
 from adapters.wire.reading import JsonObject
-from domain.inference.conversation import OpaqueState
 
 _ENCODER = msgspec.json.Encoder()
 _RESULT_PIECES = frozenset({"text", "json"})
@@ -30,9 +28,9 @@ def piece(kind: str, text: str) -> JsonObject:
     return {"reasoningContent": {"text": text}} if kind == "thinking" else {"text": text}
 
 
-def signature(state: OpaqueState) -> JsonObject:
+def signature(text: str) -> JsonObject:
     """Return the `delta` with the signature of a thought."""
-    return {"reasoningContent": {"signature": write_signature(state)}}
+    return {"reasoningContent": {"signature": text}}
 
 
 def in_pieces(block: JsonObject) -> tuple[JsonObject | None, JsonObject | None]:

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from adapters.wire.bedrock_converse.carried import OWN
+from adapters.wire.bedrock_converse.carried import (
+    write_signature,
+    write_signature_of_previous,
+)
 from adapters.wire.bedrock_converse.citations import write_citation
 from adapters.wire.bedrock_converse.encode_reply import METRICS, tier_member
-from adapters.wire.bedrock_converse.reply_blocks import blocks_of, state_of_previous, thought
+from adapters.wire.bedrock_converse.reply_blocks import blocks_of, thought
 from adapters.wire.bedrock_converse.stopping import asked_for, word_for
 from adapters.wire.bedrock_converse.stream_pieces import event_frame, in_pieces, piece, signature
 from adapters.wire.bedrock_converse.usage import write_usage
@@ -190,14 +193,13 @@ class ConverseStreamEncoder(StreamEncoder):
                 pass
         yield from self._stop(block)
         if state is not None:
-            yield from self._whole(state_of_previous(state))
+            carrier = _Block(BlockStarted(index=-1, kind="thinking"))
+            yield self._delta(carrier, signature(write_signature_of_previous(state)))
+            yield from self._stop(carrier)
 
     def _end_thought(self, block: _Block, state: OpaqueState | None) -> Iterator[bytes]:
-        if state is not None and block.empty and state.origin is not OWN:
-            yield from self._whole(thought(ThinkingPart(state=state)))
-            return
         if state is not None:
-            yield self._delta(block, signature(state))
+            yield self._delta(block, signature(write_signature(state)))
         yield from self._stop(block)
 
     def _whole(self, written: JsonObject) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from adapters.wire.bedrock_converse.carried import Owner, write_redacted
+from adapters.wire.bedrock_converse.carried import write_redacted, write_signature_of_previous
 from adapters.wire.bedrock_converse.dialect import BedrockConverseCodec
 from adapters.wire.opaque_state import wrap_state
 from application.ports.dialect import RequestTarget
@@ -237,18 +237,17 @@ FOREIGN = OpaqueState(origin=WireFormat.GEMINI_GENERATE, data="sig", id="i")
 
 
 def test_the_state_of_other_vendors_is_taken_out_of_where_it_was_put() -> None:
-    def redacted(owner: Owner) -> dict[str, Any]:
-        return {"reasoningContent": {"redactedContent": write_redacted(FOREIGN, owner)}}
+    def signed(signature: str, text: str = "") -> dict[str, Any]:
+        return {"reasoningContent": {"reasoningText": {"text": text, "signature": signature}}}
 
     content: list[dict[str, Any]] = [
-        {"reasoningContent": {"reasoningText": {"text": "Hm", "signature": wrap_state(FOREIGN)}}},
-        redacted(Owner.THOUGHT),
-        redacted(Owner.REDACTED),
+        signed(wrap_state(FOREIGN), "Hm"),
+        signed(wrap_state(FOREIGN)),
+        {"reasoningContent": {"redactedContent": write_redacted(FOREIGN)}},
         {"text": "So"},
-        redacted(Owner.PREVIOUS),
+        signed(write_signature_of_previous(FOREIGN)),
         {"toolUse": {"toolUseId": "t", "name": "f", "input": {}}},
-        redacted(Owner.PREVIOUS),
-        redacted(Owner.PREVIOUS),
+        signed(write_signature_of_previous(FOREIGN)),
     ]
     found = raw(messages=user(*content, role="assistant")).messages[0].parts
     assert found == (

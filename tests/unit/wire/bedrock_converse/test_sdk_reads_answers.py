@@ -18,7 +18,6 @@ from domain.inference.conversation import (
     Part,
     RefusalPart,
     TextPart,
-    ThinkingPart,
     ToolCallPart,
     VendorPart,
 )
@@ -258,11 +257,14 @@ def test_bad_arguments_are_kept_as_the_text_they_are() -> None:
     assert use["input"] == {"arguments": '{"a":'}
 
 
-def test_state_without_text_goes_where_clients_keep_what_has_none() -> None:
-    state = OpaqueState(origin=WireFormat.OPENAI_RESPONSES, data="enc", id="rs_1")
-    found = blocks(ThinkingPart(state=state))
-    assert list(found[0]["reasoningContent"]) == ["redactedContent"]
-    assert sdk.plain(sdk.whole(json.dumps({"output": {"message": {"content": found}}}).encode()))
+def test_state_of_other_vendors_is_a_signature_right_after_what_it_belongs_to() -> None:
+    state = OpaqueState(origin=WireFormat.GEMINI_GENERATE, data="sig")
+    found = blocks(ToolCallPart(id="c0", name="f", arguments="{}", state=state))
+    text = found[1]["reasoningContent"]["reasoningText"]
+    assert text["text"] == ""
+    assert text["signature"].startswith("previous:")
+    streamed = content(*call(0, "f", "{}"), BlockEnded(index=0, state=state))
+    assert streamed == found
 
 
 ERRORS = [
