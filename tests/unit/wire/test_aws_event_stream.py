@@ -6,7 +6,7 @@ from zlib import crc32
 
 import pytest
 from botocore.eventstream import EventStreamBuffer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.wire.aws_event_stream import FrameReader, read_headers, write_frame
@@ -40,6 +40,7 @@ def read(stream: bytes, *cuts: int) -> list[tuple[bytes, bytes]]:
     return [(frame.raw, frame.payload) for frame in frames]
 
 
+@settings(deadline=None)
 @given(headers=ANY_HEADERS, payload=st.binary(max_size=200))
 def test_botocore_reads_the_frames_that_are_written(
     headers: dict[str, str], payload: bytes
@@ -49,6 +50,7 @@ def test_botocore_reads_the_frames_that_are_written(
     assert message.payload == payload
 
 
+@settings(deadline=None)
 @given(frames=FRAMES, cuts=st.lists(st.integers(0, 2000), max_size=10))
 def test_frames_are_those_of_botocore_however_the_stream_is_cut(
     frames: list[bytes], cuts: list[int]
@@ -59,6 +61,7 @@ def test_frames_are_those_of_botocore_however_the_stream_is_cut(
     assert [payload for _, payload in found] == [each.payload for each in by_botocore(stream)]
 
 
+@settings(deadline=None)
 @given(frames=FRAMES.filter(bool), place=st.integers(0, 10_000), change=st.integers(1, 255))
 def test_a_changed_byte_anywhere_is_noticed(frames: list[bytes], place: int, change: int) -> None:
     stream = bytearray(b"".join(frames))
@@ -71,6 +74,7 @@ def test_a_changed_byte_anywhere_is_noticed(frames: list[bytes], place: int, cha
     assert frames[: len(seen)] == seen
 
 
+@settings(deadline=None)
 @given(block=st.binary(max_size=60))
 def test_headers_are_read_as_botocore_reads_them_or_refused(block: bytes) -> None:
     try:

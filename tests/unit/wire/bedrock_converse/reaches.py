@@ -13,7 +13,9 @@ from domain.inference.response import FinishReason
 from tests.support.canonical import requests
 from tests.support.reach import Reach, carried_by
 
-conversational = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+conversational = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 """For tests whose examples are whole conversations."""
 
 MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"

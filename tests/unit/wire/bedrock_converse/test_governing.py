@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.wire.bedrock_converse.dialect import BedrockConverseCodec
@@ -163,6 +163,7 @@ def test_only_the_bound_is_changed(body: bytes, bounded: bytes) -> None:
     assert edited(body, 5) == bounded
 
 
+@settings(deadline=None)
 @given(
     config=st.none() | st.dictionaries(st.sampled_from(["maxTokens", "topP", "x"]), st.integers()),
     rest=st.dictionaries(st.text(max_size=5), st.integers() | st.text(), max_size=3),

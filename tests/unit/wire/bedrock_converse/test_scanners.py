@@ -3,7 +3,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.wire.bedrock_converse.wire import BedrockConverseWire
@@ -64,6 +64,7 @@ def test_a_stream_is_summed_up() -> None:
     )
 
 
+@settings(deadline=None)
 @given(cuts=st.lists(st.integers(0, 5000), max_size=12))
 def test_a_stream_passes_byte_for_byte_however_it_is_cut(cuts: list[int]) -> None:
     future = event("somethingNew", x=1) + start(1, hologram={"y": 2}) + delta(1, hologram="z")
