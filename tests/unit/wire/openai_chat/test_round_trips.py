@@ -1,7 +1,7 @@
 """What Chat Completions can carry comes back as it went, as a request, an answer and a stream."""
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from application.ports.dialect import NOT_IN_URL
@@ -33,6 +33,7 @@ def said(request: InferenceRequest, model: str) -> InferenceRequest:
     return msgspec.structs.replace(request, model=model)
 
 
+@settings(deadline=None)
 @given(requests(REQUESTS))
 def test_a_request_to_openai_comes_back_as_it_went(request: InferenceRequest) -> None:
     encoded = WIRE.encode_request(request, OPENAI)
@@ -41,6 +42,7 @@ def test_a_request_to_openai_comes_back_as_it_went(request: InferenceRequest) ->
     assert CODEC.decode(encoded.body, NOT_IN_URL) == said(request, OPENAI.model)
 
 
+@settings(deadline=None)
 @given(requests(TO_RELATIVES))
 def test_a_request_to_a_relative_comes_back_but_for_the_cut_between_its_texts(
     request: InferenceRequest,
@@ -58,6 +60,7 @@ def test_a_request_to_a_relative_comes_back_but_for_the_cut_between_its_texts(
     )
 
 
+@settings(deadline=None)
 @given(replies(REPLIES))
 def test_an_answer_comes_back_as_it_went(reply: InferenceResponse) -> None:
     body = CODEC.encode_reply(reply, context(candidates=len(reply.candidates)))
@@ -65,6 +68,7 @@ def test_an_answer_comes_back_as_it_went(reply: InferenceResponse) -> None:
     assert WIRE.decode_reply(body, scrubber=SCRUBBER) == as_read(reply)
 
 
+@settings(deadline=None)
 @given(STREAMED, st.data())
 def test_a_stream_comes_back_as_it_went_wherever_it_is_cut(
     streamed: tuple[InferenceResponse, list[StreamEvent]], data: st.DataObject
