@@ -6,11 +6,12 @@ from typing import cast
 
 import click
 import msgspec
+import structlog
 from msgspec import Struct
 
 from application.console.configuration.interpolation import Interpolated
 from application.console.keys import NewKey
-from domain.errors import NotFound
+from domain.errors import DomainError, NotFound
 from domain.inference.dialect import Surface
 from domain.keys.policy import KeyPolicy
 from domain.secret import Secret
@@ -18,18 +19,20 @@ from entrypoints.cli.options import configured, json_option, server_options
 from entrypoints.config import BootConfig, environment
 from entrypoints.container import Administration, open_administration
 from entrypoints.datadir import DataDir
+from entrypoints.found_providers import FoundProvider, Tree, found_providers
 from entrypoints.roles import ALL_ROLES
 from entrypoints.serve import Installation, Ready, Server, ServerOptions
 from entrypoints.starter import (
     DEMO,
     KEY_NAME,
-    OPENAI,
-    Tree,
-    openai_document,
+    models_document,
+    providers_document,
     starter_document,
 )
 
 OWNER = "admin@thinkwatch.local"
+
+log = structlog.get_logger(__name__)
 
 _EPILOG = """\b
 On a data directory that holds an installation already it starts the same one again: keys are shown
@@ -39,7 +42,7 @@ once, so it prints no key then, unless --new-key asks for a new one (and a new p
 Examples:
   thinkwatch quickstart
   thinkwatch quickstart --gateway-port 8080 --data-dir /tmp/trial
-  OPENAI_API_KEY=sk-... thinkwatch quickstart --json
+  OPENAI_API_KEY=sk-... ANTHROPIC_API_KEY=sk-ant-... thinkwatch quickstart --json
 """
 
 
@@ -79,7 +82,9 @@ def command(
     """Start everything on embedded stores, with a key that works at once.
 
     A new data directory gets a demo provider, the providers whose credentials are in the
-    environment (OPENAI_API_KEY, with OPENAI_BASE_URL), an administrator and an API key.
+    environment (OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, AZURE_OPENAI_API_KEY with
+    AZURE_OPENAI_ENDPOINT, AWS_REGION with keys of AWS or AWS_BEARER_TOKEN_BEDROCK), an
+    administrator and an API key.
     """
     config = configured(
         data_dir=data_dir, gateway_port=gateway_port, console_port=console_port, workers=workers
@@ -110,28 +115,69 @@ def command(
 
 async def _prepare(installation: Installation, *, new_key: bool) -> Access:
     """Fill a new installation, add newly found providers to an old one, and see who gets in."""
-    environ = environment()
+    found = found_providers(environment())
     async with open_administration(installation.config, installation.stores) as administration:
+        found = await _usable(administration, found)
         stored = await administration.export.export()
         if not stored.get("users") and not stored.get("providers"):
-            api_key = await _apply(administration, starter_document(environ, owner=OWNER))
+            new = found
+            document = starter_document(found, owner=OWNER)
+            api_key = await _apply(administration, document, found)
             made = await administration.administrators.reset_password(OWNER)
             password = made.generated
         else:
-            if OPENAI not in _names(stored, "providers"):
-                found = openai_document(environ)
-                if found is not None:
-                    await _apply(administration, _without_known_models(found, stored))
+            known = set(_names(stored, "providers"))
+            new = tuple(each for each in found if each.name not in known)
+            if new:
+                # Models that are configured already stay as they are: somebody may have changed them.
+                names = _names(stored, "models")
+                await _apply(administration, providers_document(new, known_models=names), new)
             api_key = await _new_key(administration) if new_key else None
             password = await _new_password(administration) if new_key else None
+        await _add_listed_models(administration, new)
         models = _names(await administration.export.export(), "models")
     return Access(api_key=api_key, admin_password=password, models=tuple(models))
 
 
-async def _apply(administration: Administration, document: Tree) -> Secret | None:
+async def _usable(
+    administration: Administration, found: tuple[FoundProvider, ...]
+) -> tuple[FoundProvider, ...]:
+    """Leave out what cannot work: the environment may hold it for another purpose."""
+    usable: list[FoundProvider] = []
+    for provider in found:
+        document = {"version": 1, "providers": [provider.entry]}
+        try:
+            source = Interpolated(document, provider.secrets)
+            await administration.apply.apply(source, dry_run=True)
+        except DomainError as error:
+            log.warning("provider_not_registered", provider=provider.name, error=error.message)
+        else:
+            usable.append(provider)
+    return tuple(usable)
+
+
+async def _add_listed_models(
+    administration: Administration, found: tuple[FoundProvider, ...]
+) -> None:
+    """Ask servers at URLs of their own for their models; one that does not answer stops nothing."""
+    for provider in found:
+        if not provider.elsewhere:
+            continue
+        try:
+            offered = await administration.providers.models(provider.name)
+        except DomainError as error:
+            log.warning("models_not_listed", provider=provider.name, error=error.message)
+            continue
+        known = _names(await administration.export.export(), "models")
+        listed = (model.id for model in offered.models)
+        await _apply(administration, models_document(provider.name, listed, known_models=known))
+
+
+async def _apply(
+    administration: Administration, document: Tree, found: tuple[FoundProvider, ...] = ()
+) -> Secret | None:
     """Apply a document of ours; return the secret of the key it made, if it made one."""
-    credential = environment().get("OPENAI_API_KEY")
-    inserted = frozenset({credential}) if credential else frozenset[str]()
+    inserted = frozenset[str]().union(*(provider.secrets for provider in found))
     applied = await administration.apply.apply(Interpolated(document, inserted))
     return next((made.secret for made in applied.secrets), None)
 
@@ -156,13 +202,6 @@ async def _new_password(administration: Administration) -> Secret | None:
 def _names(document: Tree, member: str) -> list[str]:
     entries = cast("list[Tree]", document.get(member, []))
     return [str(entry["name"]) for entry in entries]
-
-
-def _without_known_models(document: Tree, stored: Tree) -> Tree:
-    """Leave models that are configured already as they are: somebody may have changed them."""
-    known = set(_names(stored, "models"))
-    models = cast("list[Tree]", document["models"])
-    return {**document, "models": [model for model in models if model["name"] not in known]}
 
 
 def _announcement(ready: Ready, access: Access) -> Announcement:

@@ -12,10 +12,12 @@ from msgspec import Struct
 from adapters.identity.passwords import Argon2Passwords
 from adapters.providers.factory import ProvidersByKind
 from adapters.sql.unit_of_work import SqlUnitOfWork
+from adapters.wire.openai_chat.dialect import OpenAIChatCodec
 from application.console.administrators import ManageAdministrators
 from application.console.configuration.apply import ApplyConfiguration
 from application.console.configuration.export import ExportConfiguration
 from application.console.keys import ManageKeys
+from application.console.providers import InspectProviders
 from domain.secret import Secret
 from entrypoints.config import BootConfig
 from entrypoints.console.services import Console
@@ -36,6 +38,7 @@ class Administration(Struct, frozen=True, kw_only=True):
     administrators: ManageAdministrators
     apply: ApplyConfiguration
     export: ExportConfiguration
+    providers: InspectProviders
 
 
 class Container(Struct, frozen=True, kw_only=True):
@@ -95,4 +98,5 @@ async def open_administration(
             administrators=ManageAdministrators(uow, Argon2Passwords(), clock, ids, randomness),
             apply=ApplyConfiguration(uow, process.cipher, providers, clock, ids, randomness),
             export=ExportConfiguration(uow, clock),
+            providers=InspectProviders(uow, providers, OpenAIChatCodec(), clock, ids),
         )
