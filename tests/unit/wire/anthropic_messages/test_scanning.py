@@ -247,8 +247,17 @@ def test_a_whole_answer_of_unknown_shape_still_counts() -> None:
     assert summary.content_started
 
 
-def test_an_answer_of_nothing_has_no_content() -> None:
-    assert not scanned(json.dumps(REPLY | {"content": []}).encode()).content_started
+@pytest.mark.parametrize(
+    ("content", "started"),
+    [
+        ([], False),
+        ([{"type": "text", "text": ""}], False),
+        ([{"type": "redacted_thinking", "data": ""}], True),
+    ],
+)
+def test_an_answer_of_nothing_has_no_content(content: list[Any], started: bool) -> None:
+    summary = scanned(json.dumps(REPLY | {"content": content}).encode())
+    assert summary.content_started is started
 
 
 def test_an_error_in_place_of_an_answer_is_an_error() -> None:
