@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 
 from adapters.providers.aws_credentials import AwsIdentity, AwsKeys, Loaded, load
 from application.ports.clock import Clock
@@ -133,7 +134,7 @@ class RenewedKeys(KeySource):
 
 
 def _failure(error: Exception) -> UpstreamFailure:
-    if isinstance(error, HTTPClientError):
+    if isinstance(error, HTTPClientError | NoConnection):
         return UpstreamUnavailable(error_class="connect")
     if isinstance(error, ClientError):
         status = _status(cast("Mapping[str, object]", error.response))
