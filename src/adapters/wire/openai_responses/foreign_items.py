@@ -33,10 +33,11 @@ def may_be_foreign(body: bytes) -> bool:
 def without_foreign(items: bytes) -> bytes:
     """Return the JSON value `items` (`input` of a request) without it."""
     try:
-        kept = [_without(bytes(raw)) for raw in _ITEMS.decode(items)]
+        given = [bytes(raw) for raw in _ITEMS.decode(items)]
     except (msgspec.DecodeError, RecursionError):
         return items  # one text; or not what the vendor takes, which it says better itself
-    return b"[" + b",".join(item for item in kept if item is not None) + b"]"
+    kept = [item for raw in given if (item := _without(raw)) is not None]
+    return items if kept == given else b"[" + b",".join(kept) + b"]"
 
 
 def _without(raw: bytes) -> bytes | None:

@@ -103,21 +103,13 @@ def said(place: int, *pieces: str, annotations: Iterable[Frame] = ()) -> list[Fr
         }
         for index, note in enumerate(part["annotations"])
     ]
+    delta: Frame = {"type": "response.output_text.delta", "content_index": 0, "logprobs": []}
     return item(
         place,
         message(part),
         {"content": [], "status": "in_progress"},
         {"type": "response.content_part.added", "content_index": 0, "part": text_part("")},
-        *(
-            {
-                "type": "response.output_text.delta",
-                "content_index": 0,
-                "delta": piece,
-                "logprobs": [],
-                "obfuscation": "x7Kq",
-            }
-            for piece in pieces
-        ),
+        *(delta | {"delta": piece, "obfuscation": "x7Kq"} for piece in pieces),
         *notes,
         {"type": "response.output_text.done", "content_index": 0, "text": text, "logprobs": []},
         {"type": "response.content_part.done", "content_index": 0, "part": part},
@@ -127,7 +119,7 @@ def said(place: int, *pieces: str, annotations: Iterable[Frame] = ()) -> list[Fr
 def refused(place: int, *pieces: str) -> list[Frame]:
     """Return the events of a message that is a refusal."""
     text = "".join(pieces)
-    part = {"type": "refusal", "refusal": text}
+    part: Frame = {"type": "refusal", "refusal": text}
     return item(
         place,
         message(part),

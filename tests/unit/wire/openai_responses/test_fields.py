@@ -1,14 +1,14 @@
 """The field tables against the request types of the official client."""
 
 from collections.abc import Iterator
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from openai.types.responses.response_create_params import (
     ResponseCreateParamsNonStreaming,
     ResponseCreateParamsStreaming,
 )
-from typing_extensions import Literal, TypedDict, is_typeddict
+from typing_extensions import TypedDict, is_typeddict
 
 from adapters.wire.openai_responses.dialect import OpenAIResponsesCodec
 from adapters.wire.openai_responses.fields import FATES, REQUEST_FIELDS, fates_for
@@ -37,8 +37,7 @@ def kinds(shape: type) -> tuple[str, ...]:
             for inner in get_args(hint):
                 yield from literals(inner)
 
-    found = tuple(literals(get_type_hints(shape).get("type")))
-    return tuple(each for each in found if isinstance(each, str))
+    return tuple(literals(get_type_hints(shape).get("type")))
 
 
 def leaves(shape: type, path: str = "", around: tuple[type, ...] = ()) -> Iterator[str]:

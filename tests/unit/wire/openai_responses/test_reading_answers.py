@@ -78,7 +78,8 @@ def test_a_call_has_the_id_that_its_result_is_found_by() -> None:
 
 def test_a_call_without_any_id_is_named_by_its_place() -> None:
     bare = {"type": "function_call", "name": "look", "arguments": "{}"}
-    ids = [part.id for part in decoded(bare, bare).candidates[0].parts if hasattr(part, "id")]
+    parts = decoded(bare, bare).candidates[0].parts
+    ids = [part.id for part in parts if isinstance(part, ToolCallPart)]
     assert ids == ["call_0", "call_1"]
 
 
@@ -104,7 +105,8 @@ def test_citations_of_files_keep_the_vendor_s_object() -> None:
 
 
 def test_log_probabilities_are_those_of_all_texts() -> None:
-    one, two = ({"token": each, "logprob": -1, "bytes": [], "top_logprobs": []} for each in "ab")
+    one: Frame = {"token": "a", "logprob": -1, "bytes": [], "top_logprobs": []}
+    two = one | {"token": "b"}
     parts = [text_part("a") | {"logprobs": [one]}, text_part("b") | {"logprobs": [two]}]
     assert decoded(message(*parts)).candidates[0].logprobs == {"content": [one, two]}
 
@@ -116,7 +118,7 @@ def test_work_of_the_vendor_is_kept_whole() -> None:
     )
 
 
-INVOICES = [
+INVOICES: list[tuple[object, TokenUsage | None]] = [
     (
         USAGE,
         TokenUsage(input_uncached=25, cache_read=20, cache_write_5m=5, output=18, reasoning=12),
