@@ -65,6 +65,7 @@ def write_turns(request: InferenceRequest, model: ModelTraits) -> Turns:
     writer = _Writer(request, model)
     for message in request.messages:
         writer.add(message)
+    writer.flush()
     if not writer.contents:
         if not writer.system:
             raise InvalidRequest("The conversation is empty.")
@@ -79,28 +80,47 @@ class _Writer:
     def __init__(self, request: InferenceRequest, model: ModelTraits) -> None:
         self._own = request.source is Dialect.GEMINI_GENERATE
         self._model = model
-        self._names = {
-            part.id: part.name
+        calls = [
+            part
             for message in request.messages
             for part in message.parts
             if isinstance(part, ToolCallPart)
-        }
+        ]
+        self._names = {call.id: call.name for call in calls}
+        self._order = {call.id: place for place, call in enumerate(calls)}
+        self._turn: list[Part] = []
+        self._role: Role | None = None
         self.contents: list[JsonObject] = []
         self.system: list[JsonObject] = []
         self.dropped: list[str] = []
 
     def add(self, message: Message) -> None:
-        parts = [written for part in message.parts for written in self._write(part)]
+        """Take one message; it is written when the role changes."""
         if message.role is Role.SYSTEM:
-            self.system += parts
+            self.system += [written for part in message.parts for written in self._write(part)]
             return
-        role = "model" if message.role is Role.ASSISTANT else "user"
-        if not parts:
-            return
-        if self.contents and self.contents[-1]["role"] == role:
+        if message.role is not self._role:
+            self.flush()
+            self._role = message.role
+        self._turn += message.parts
+
+    def flush(self) -> None:
+        """Write the turn that was taken."""
+        parts = [written for part in self._in_order() for written in self._write(part)]
+        self._turn.clear()
+        role = "model" if self._role is Role.ASSISTANT else "user"
+        if parts and self.contents and self.contents[-1]["role"] == role:
+            # What was between said nothing that Gemini can be told.
             cast("list[JsonObject]", self.contents[-1]["parts"]).extend(parts)
-        else:
+        elif parts:
             self.contents.append({"role": role, "parts": parts})
+
+    def _in_order(self) -> list[Part]:
+        """Return the turn with its results in the order of their calls, which pairs them."""
+        results = [part for part in self._turn if isinstance(part, ToolResultPart)]
+        last = len(self._order)
+        in_order = iter(sorted(results, key=lambda part: self._order.get(part.call_id, last)))
+        return [next(in_order) if isinstance(part, ToolResultPart) else part for part in self._turn]
 
     def _write(self, part: Part) -> list[JsonObject]:
         written: list[JsonObject] = []

@@ -12,7 +12,9 @@ from adapters.wire.schemas.gemini_generate import (
 from domain.inference.head import Media
 
 _NONE = Media()
-_CONTENTS = msgspec.json.Decoder(list[MediaContent])
+_CONTENTS: msgspec.json.Decoder[list[MediaContent] | MediaContent] = msgspec.json.Decoder(
+    list[MediaContent] | MediaContent
+)
 
 
 def media_of(contents: MaybeRaw) -> Media:
@@ -27,7 +29,7 @@ def media_of(contents: MaybeRaw) -> Media:
     except (msgspec.DecodeError, RecursionError):
         return _NONE
     counts = _Counts()
-    for turn in turns:
+    for turn in turns if isinstance(turns, list) else [turns]:
         counts.add(turn.parts)
     return Media(
         images=counts.images, image_bytes=counts.image_bytes, audio_bytes=counts.audio_bytes
@@ -40,8 +42,8 @@ class _Counts:
         self.image_bytes = 0
         self.audio_bytes = 0
 
-    def add(self, parts: list[MediaPart] | None) -> None:
-        for part in parts or ():
+    def add(self, parts: list[MediaPart] | MediaPart | None) -> None:
+        for part in [parts] if isinstance(parts, MediaPart) else parts or ():
             blobs = (
                 part.inline_data,
                 part.snake_inline_data,

@@ -55,13 +55,24 @@ def read_parts(content: SpelledMembers, ids: Ids) -> tuple[Part, ...]:
     for index, value in enumerate(content.list("parts") or []):
         where = f"{path}[{index}]"
         thinking, part = _read_part(content.nested(value, where), value, ids)
-        if thinking:
-            while parts and isinstance(parts[-1], ThinkingPart) and parts[-1].state is None:
-                parts.pop()
+        _drop_shown(parts, thinking)
         parts += thinking
         if part is not None:
             parts.append(part)
     return tuple(parts)
+
+
+def _drop_shown(parts: list[Part], thinking: tuple[ThinkingPart, ...]) -> None:
+    """Remove what the client was shown of `thinking`, which may have been in pieces."""
+    shown = "".join(part.text for part in thinking)
+    while parts:
+        last = parts[-1]
+        if not (isinstance(last, ThinkingPart) and last.state is None and last.text):
+            break
+        if not shown.endswith(last.text):
+            break
+        shown = shown.removesuffix(last.text)
+        parts.pop()
 
 
 def _read_part(
@@ -181,6 +192,8 @@ def _plain(response: JsonObject) -> tuple[tuple[TextPart, ...] | None, bool]:
     is_error = _ERROR in response
     if len(response) != 1:
         return None, is_error
+    if is_error and response[_ERROR] == "":
+        return (), True
     value = response.get(_ERROR) if is_error else response.get(_OUTPUT)
     values = cast("list[object]", value) if isinstance(value, list) else [value]
     if isinstance(value, list) and len(values) < 2:

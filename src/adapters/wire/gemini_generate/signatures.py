@@ -28,12 +28,13 @@ OURS = base64.b64encode(carry_in_id("", _PROBE)[:6].encode()).decode()
 def write_signature(thinking: tuple[ThinkingPart, ...], state: OpaqueState | None) -> str | None:
     """Return the signature of a part for a client, or None when it needs none.
 
-    `thinking` came before the part and has state of its own; `state` is the part's.
+    `thinking` came before the part and has state of its own; `state` is the part's. Gemini's own
+    state stays as it is, unless it is not base64, which clients would not read.
     """
     if not thinking:
         if state is None:
             return None
-        if state.origin is WireFormat.GEMINI_GENERATE:
+        if state.origin is WireFormat.GEMINI_GENERATE and _is_base64(state.data):
             return state.data
     return base64.b64encode(carry_in_id("", Carried(thinking, state)).encode()).decode()
 
@@ -48,6 +49,15 @@ def read_signature(text: str) -> Carried:
         if not rest:
             return carried
     return Carried(state=OpaqueState(origin=WireFormat.GEMINI_GENERATE, data=text))
+
+
+def _is_base64(text: str) -> bool:
+    """Tell whether the text is what one gets by encoding what it decodes to, in either alphabet."""
+    standard = text.replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64encode(base64.b64decode(standard)).decode() == standard
+    except (ValueError, binascii.Error):
+        return False
 
 
 def _decoded(text: str) -> str:

@@ -85,7 +85,9 @@ def _split(total: int, audio: int) -> list[dict[str, object]]:
 
 
 def _audio(details: list[ModalityCount] | None) -> int:
-    return sum(_count(entry.token_count) for entry in details or () if entry.modality == _AUDIO)
+    if details is None:
+        return 0
+    return sum(_count(entry.token_count) for entry in details if entry.modality == _AUDIO)
 
 
 def _count(value: Number) -> int:

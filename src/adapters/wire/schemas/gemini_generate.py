@@ -43,9 +43,9 @@ class Blob(Struct, frozen=True, rename="camel"):
 
 
 class MediaResult(Struct, frozen=True):
-    """`functionResponse` of a request."""
+    """`functionResponse` of a request. Where a list is wanted, a single object is taken, too."""
 
-    parts: "list[MediaPart] | None" = None
+    parts: "list[MediaPart] | MediaPart | None" = None
 
 
 class MediaPart(Struct, frozen=True, rename="camel"):
@@ -62,7 +62,7 @@ class MediaPart(Struct, frozen=True, rename="camel"):
 class MediaContent(Struct, frozen=True):
     """A turn of a request, as far as it holds media."""
 
-    parts: list[MediaPart] | None = None
+    parts: list[MediaPart] | MediaPart | None = None
 
 
 class ModalityCount(Struct, frozen=True, rename="camel"):
