@@ -39,18 +39,29 @@ _TOP = frozenset(get_type_hints(MessageCreateParamsBase)) - {"betas"} | {
 _ID = re.compile(r"[a-zA-Z0-9_-]+")
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _LEAST_BUDGET = 1024
+_NEWEST = "claude-opus-5"
+_WITHOUT_SAMPLING = "2026-10-21"
 _MOST_CACHE_MARKS = 4
 
 
-def read(body: Json) -> Conversation:
-    """Understand a request, or say what is wrong with it."""
+def read(body: Json, version: str) -> Conversation:
+    """Understand a request, or say what is wrong with it.
+
+    https://platform.claude.com/docs/en/api/migration-2026-10-21
+    """
+    if version >= _WITHOUT_SAMPLING:
+        sampling = [name for name in ("temperature", "top_p", "top_k") if name in body]
+        need(not sampling, f"{sampling}: Extra inputs are not permitted")
     known(body, _TOP, "")
     need(isinstance(body.get("max_tokens"), int), "max_tokens: Field required")
     need(body.get("messages"), "messages: at least one message is required")
     need(json.dumps(body).count('"cache_control"') <= _MOST_CACHE_MARKS, "too many cache_control")
     thinking = inside(body, "thinking")
-    wants_thinking = thinking.get("type") in ("enabled", "adaptive")
-    if wants_thinking:
+    new = body["model"].startswith(_NEWEST)
+    wants_thinking = thinking.get("type", "adaptive" if new else "disabled") != "disabled"
+    if new:
+        _check_newest(body, thinking)
+    elif wants_thinking:
         _check_thinking(body, thinking)
     given = body.get("system") or ""
     system = [given] if isinstance(given, str) else [each["text"] for each in given]
@@ -89,6 +100,13 @@ def read(body: Json) -> Conversation:
         tools=tools,
         schema=_schema(body),
     )
+
+
+def _check_newest(body: Json, thinking: Json) -> None:
+    """The newest model decides itself how much it thinks, and how it samples."""
+    need(thinking.get("type") != "enabled", "thinking.type: 'enabled' is not supported")
+    sampling = [name for name in ("temperature", "top_p", "top_k") if name in body]
+    need(not sampling, f"{sampling} is not supported by this model")
 
 
 def _check_thinking(body: Json, thinking: Json) -> None:
@@ -227,7 +245,7 @@ def events(turn: Turn, asked: Conversation) -> Iterator[bytes]:
         {
             "type": "message_delta",
             "delta": {"stop_reason": _stop(turn), "stop_sequence": None},
-            "usage": {"output_tokens": turn.tokens.generated},
+            "usage": _usage(turn.tokens, turn.tokens.generated),
         }
     )
     yield _event({"type": "message_stop"})

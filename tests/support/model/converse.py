@@ -205,7 +205,7 @@ def events(turn: Turn) -> Iterator[bytes]:
 def _deltas(block: Json) -> list[Json]:
     if use := block.get("toolUse"):
         written = json.dumps(use["input"]) if use["input"] else ""
-        return [{"toolUse": {"input": piece}} for piece in pieces(written, 5)]
+        return [{"toolUse": {"input": piece}} for piece in ["", *pieces(written, 5)]]
     if reasoning := block.get("reasoningContent"):
         thought = reasoning["reasoningText"]
         texts: list[Json] = [

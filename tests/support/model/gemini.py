@@ -7,6 +7,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from typing import Any, cast
 
 from google.genai import types
 from pydantic.alias_generators import to_camel
@@ -42,11 +43,18 @@ _GENERATION = frozenset(to_camel(name) for name in types.GenerationConfig.model_
 _PART = frozenset(to_camel(name) for name in types.Part.model_fields)
 _SCHEMA = frozenset(to_camel(name) for name in types.Schema.model_fields) | {"$ref", "$defs"}
 _DECLARATION = frozenset(to_camel(name) for name in types.FunctionDeclaration.model_fields)
+_OF_CALLERS = frozenset(
+    {
+        "args", "response", "parameters", "parametersJsonSchema", "responseSchema",
+        "responseJsonSchema",
+    }
+)  # fmt: skip
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}")
 
 
 def read(body: Json, model: str, *, stream: bool) -> Conversation:
     """Understand a request, or say what is wrong with it."""
+    body = _camel_case(body)
     known(body, _TOP, "")
     generation = inside(body, "generationConfig")
     known(generation, _GENERATION, "generation_config.")
@@ -69,6 +77,10 @@ def read(body: Json, model: str, *, stream: bool) -> Conversation:
     _check_order(talk)
     _check_signatures(body["contents"])
     thinking = inside(generation, "thinkingConfig")
+    need(
+        not {"thinkingBudget", "thinkingLevel"} <= set(thinking),
+        "You can only set one of thinking_budget and thinking_level.",
+    )
     system = inside(body, "systemInstruction")
     return Conversation(
         api="gemini",
@@ -77,7 +89,8 @@ def read(body: Json, model: str, *, stream: bool) -> Conversation:
         messages=_numbered(talk),
         stream=stream,
         gives_state=True,
-        wants_thinking=bool(thinking.get("includeThoughts")),
+        wants_thinking=bool(thinking) and thinking.get("thinkingBudget") != 0,
+        shows_thinking=bool(thinking.get("includeThoughts")),
         tools=_tools(listed(body, "tools")),
         schema=_schema(generation),
     )
@@ -87,7 +100,7 @@ def _part(part: Json, where: str) -> Iterator[Part]:
     known(part, _PART, f"{where}.parts[0].")
     state = part.get("thoughtSignature")
     if state is not None:
-        yield Thinking(state=state)
+        yield Thinking(state=base64.b64encode(decoded(state)).decode())
     if part.get("thought"):
         yield Thinking(part["text"])
     elif "text" in part:
@@ -95,7 +108,7 @@ def _part(part: Json, where: str) -> Iterator[Part]:
             yield Text(part["text"])
     elif "inlineData" in part:
         blob = part["inlineData"]
-        yield Image(base64.b64decode(blob["data"], validate=True), blob["mimeType"])
+        yield Image(decoded(blob["data"]), blob["mimeType"])
     elif "functionCall" in part:
         call = part["functionCall"]
         yield Call(call["name"], inside(call, "args"), call.get("id") or "")
@@ -105,6 +118,27 @@ def _part(part: Json, where: str) -> Iterator[Part]:
         yield Result(_words(answer["response"]), answer["name"], answer.get("id") or "")
     else:
         raise Refused(f"{where}.parts[0].data: required oneof field 'data' must be initialized")
+
+
+def _camel_case(value: Any) -> Any:
+    """Return the same with all names of the vendor's in one spelling; it takes both.
+
+    What callers put in, arguments of functions and schemas, is left alone.
+    """
+    if isinstance(value, list):
+        return [_camel_case(each) for each in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    given = cast("Json", value)
+    return {
+        to_camel(name): inner if to_camel(name) in _OF_CALLERS else _camel_case(inner)
+        for name, inner in given.items()
+    }
+
+
+def decoded(text: str) -> bytes:
+    """Return bytes in JSON, which this vendor takes in both alphabets of base64."""
+    return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
 
 
 def _words(response: Json) -> str:
@@ -227,7 +261,7 @@ def call_id(_turn: int, _index: int) -> str:
 
 def _part_list(turn: Turn, asked: Conversation) -> list[Json]:
     parts: list[Json] = []
-    if turn.thought and asked.wants_thinking:
+    if turn.thought and asked.shows_thinking:
         parts.append({"text": turn.thought, "thought": True})
     if turn.text:
         parts.append({"text": turn.text})

@@ -132,7 +132,7 @@ class ModelServer:
         if path.endswith(("/count_tokens", ":countTokens")):
             count = len(raw) // 4
             return Reply(body={"input_tokens": count, "totalTokens": count})
-        asked = self._read(api, path, target, body)
+        asked = self._read(api, target, headers, body)
         scenario = self._scenarios.get(asked.model)
         if scenario is None:
             return _refusal(api, 404, f"The model '{asked.model}' does not exist.")
@@ -140,14 +140,15 @@ class ModelServer:
         turn = self._complete(scenario(asked), asked)
         return self._write(api, path, turn, asked, body)
 
-    def _read(self, api: str, path: str, target: str, body: Json) -> Conversation:
+    def _read(self, api: str, target: str, headers: dict[str, str], body: Json) -> Conversation:
+        path = urlsplit(target).path
         match api:
             case "chat":
                 return chat.read(_with_deployment(path, body), compatible=_compatible(path))
             case "responses":
                 return responses.read(body, self._memory)
             case "anthropic":
-                return anthropic.read(body)
+                return anthropic.read(body, headers["anthropic-version"])
             case "gemini":
                 found = _GEMINI.search(path)
                 assert found is not None
@@ -257,17 +258,20 @@ def _with_deployment(path: str, body: Json) -> Json:
 def _check_credentials(api: str, target: str, headers: dict[str, str], raw: bytes) -> None:
     match api:
         case "anthropic":
-            need(headers.get("x-api-key") == KEY, "x-api-key header is required")
+            need(KEY in (headers.get("x-api-key"), _bearer(headers)), "invalid x-api-key")
             need(headers.get("anthropic-version"), "anthropic-version: header is required")
         case "gemini":
             need(headers.get("x-goog-api-key") == KEY, "API key not valid.")
         case "converse":
             check_signature(target, headers, raw)
         case "chat" | "responses" | "models":
-            given = headers.get("api-key") or headers.get("authorization", "")[len("Bearer ") :]
-            need(given == KEY, "Incorrect API key provided.")
+            need(KEY in (headers.get("api-key"), _bearer(headers)), "Incorrect API key provided.")
         case _:
             raise Refused(f"there is nothing at {target}")
+
+
+def _bearer(headers: dict[str, str]) -> str:
+    return headers.get("authorization", "").removeprefix("Bearer ")
 
 
 def _refusal(api: str, status: int, message: str) -> Reply:

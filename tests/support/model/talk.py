@@ -67,6 +67,7 @@ class Conversation:
     Attributes:
         gives_state: whether an answer to this request carries the state of its thinking.
         wants_thinking: whether the caller asked for thinking.
+        shows_thinking: whether the caller asked to read it, where that is a question of its own.
         tools: name -> JSON schema of its arguments; of a free-text tool the schema is empty.
         free_text_tools: names of tools that take text instead of JSON.
         schema: the JSON schema that the answer must fit, if one was given.
@@ -82,6 +83,7 @@ class Conversation:
     tools: dict[str, Json] = field(default_factory=dict[str, Json])
     free_text_tools: frozenset[str] = frozenset()
     schema: Json | None = None
+    shows_thinking: bool = True
 
     @property
     def user_text(self) -> str:

@@ -1,0 +1,1 @@
+"""Official Python clients, each taking the tour of `tests.support.model.tour` with its own parser."""
