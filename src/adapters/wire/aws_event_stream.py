@@ -138,7 +138,16 @@ def read_headers(block: bytes) -> dict[str, object]:
 
 def write_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
     """Return a frame. Names of headers have up to 255 bytes, values up to 32,767."""
-    block = b"".join(_header(name.encode(), value.encode()) for name, value in headers.items())
+    return frame_of(write_headers(headers), payload)
+
+
+def write_headers(headers: Mapping[str, str]) -> bytes:
+    """Return the block of headers, for `frame_of`; worth keeping where they repeat."""
+    return b"".join(_header(name.encode(), value.encode()) for name, value in headers.items())
+
+
+def frame_of(block: bytes, payload: bytes) -> bytes:
+    """Return a frame with a block of headers that `write_headers` made."""
     lengths = _LENGTHS.pack(len(block) + len(payload) + _OVERHEAD, len(block))
     message = lengths + _NUMBER.pack(crc32(lengths)) + block + payload
     return message + _NUMBER.pack(crc32(message))

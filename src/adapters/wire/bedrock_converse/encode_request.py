@@ -5,7 +5,6 @@ the rules of the model: where two of its wishes exclude one another, a tool that
 before thinking, and thinking before sampling; the loser is named in the warnings.
 """
 
-import re
 from collections.abc import Sequence
 from typing import cast
 
@@ -17,38 +16,33 @@ from adapters.wire.anthropic_messages.encode_thinking import (
     thinking_for,
     verbatim_thinking,
 )
-from adapters.wire.anthropic_messages.structured import SchemaFitter
 from adapters.wire.bedrock_converse import additional
 from adapters.wire.bedrock_converse.additional import write_effort, write_top_k
 from adapters.wire.bedrock_converse.block_writer import BlockWriter
 from adapters.wire.bedrock_converse.carried import OWN
-from adapters.wire.bedrock_converse.encode_content import cache_point
 from adapters.wire.bedrock_converse.encode_messages import (
     Conversation,
     conversation_of,
     opens_with_thought,
 )
+from adapters.wire.bedrock_converse.encode_parameters import (
+    inference_of,
+    mark_end,
+    rest_of,
+    shape_of,
+)
 from adapters.wire.bedrock_converse.encode_tools import Tools, tools_of
 from adapters.wire.bedrock_converse.fields import fates_for
 from adapters.wire.bedrock_converse.models import BedrockModel, model_for
-from adapters.wire.bedrock_converse.tools import GUARDRAIL
+from adapters.wire.bedrock_converse.stopping import STOP_SEQUENCE_PATH
 from adapters.wire.codec import Encoded, WireTarget
 from adapters.wire.fidelity import dropped_fields
 from adapters.wire.reading import JsonObject
 from domain.inference.conversation import Message, Part, ThinkingPart
 from domain.inference.dialect import Dialect, WireFormat
-from domain.inference.request import InferenceRequest, Reasoning, ResponseFormat, VendorTool
+from domain.inference.request import InferenceRequest, Reasoning
 
 _ENCODER = msgspec.json.Encoder()
-_TIERS = frozenset({"priority", "default", "flex", "reserved"})
-_STOP_SEQUENCE = "/stop_sequence"
-# https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
-_TAG_NAME = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{1,256}")
-_TAG = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{0,256}")
-_MOST_TAGS = 16
-_DEFAULTS = {"temperature": (None, 1), "topP": (None, 1)}
-_CANONICAL = {"temperature": "sampling.temperature", "topP": "sampling.top_p"}
-_JSON_ONLY = "Answer with one JSON object and nothing else: no text around it, no code fence."
 
 
 def encode_request(request: InferenceRequest, target: WireTarget) -> Encoded:
@@ -72,13 +66,13 @@ def encode_request(request: InferenceRequest, target: WireTarget) -> Encoded:
     thinking = _thinking(request, model, tools, talk, cap, verbatim=verbatim)
     dropped += thinking.dropped
     extra = _extra(request, model, tools, thinking, dropped, verbatim=verbatim)
-    shape = _shape(request.response_format, talk.system, model, dropped, verbatim=verbatim)
-    _mark_end(request, talk, model, dropped)
+    shape = shape_of(request.response_format, talk.system, model, dropped, verbatim=verbatim)
+    mark_end(request, talk, model, dropped)
 
     body: JsonObject = {"messages": talk.messages}
     if talk.system:
         body["system"] = talk.system
-    inference = _inference(request, model, dropped, thinks=thinking.active, verbatim=verbatim)
+    inference = inference_of(request, model, dropped, thinks=thinking.active, verbatim=verbatim)
     if cap is not None:
         inference = {"maxTokens": cap, **inference}
     config: JsonObject = {}
@@ -93,9 +87,9 @@ def encode_request(request: InferenceRequest, target: WireTarget) -> Encoded:
         "outputConfig": config,
     }
     body |= {name: value for name, value in members.items() if value}
-    body |= _rest(request, dropped, verbatim=verbatim)
+    body |= rest_of(request, dropped, verbatim=verbatim)
     if request.stop and model.is_claude and not verbatim:
-        body["additionalModelResponseFieldPaths"] = [_STOP_SEQUENCE]
+        body["additionalModelResponseFieldPaths"] = [STOP_SEQUENCE_PATH]
     if verbatim:
         _merge(body, request.extensions)
     return Encoded(body=_ENCODER.encode(body), dropped=tuple(dict.fromkeys(dropped)))
@@ -175,116 +169,6 @@ def _extra(
         else:
             extra |= written
     return extra
-
-
-def _inference(
-    request: InferenceRequest,
-    model: BedrockModel,
-    dropped: list[str],
-    *,
-    thinks: bool,
-    verbatim: bool,
-) -> JsonObject:
-    """Return temperature and the like.
-
-    Temperatures end at 1 here. A Claude that thinks takes none but for a `topP` from 0.95 on
-    (https://docs.claude.com/en/docs/build-with-claude/extended-thinking).
-    """
-    sampling = request.sampling
-    wanted: dict[str, float | None] = {"temperature": sampling.temperature, "topP": sampling.top_p}
-    taken: JsonObject = {name: value for name, value in wanted.items() if value is not None}
-    stop = [text for text in request.stop if verbatim or text.strip()]
-    if len(stop) < len(request.stop):
-        dropped.append("stop")  # refused: sequences of nothing but white space
-    ending: JsonObject = {"stopSequences": stop} if stop else {}
-    if verbatim:
-        return taken | ending
-    if sampling.temperature is not None and sampling.temperature > 1:
-        taken["temperature"] = 1.0
-        dropped.append("sampling.temperature")
-    refused = set[str]()
-    if model.is_claude and not model.claude.samples:
-        refused = set(wanted)
-    elif model.is_claude and thinks:
-        refused = set(wanted) if (sampling.top_p or 0) < 0.95 else {"temperature"}
-    elif model.is_claude and model.claude.samples_one_way and sampling.temperature is not None:
-        refused = {"topP"}
-    # The default is no loss.
-    lost = [name for name in sorted(refused) if taken.pop(name, None) not in _DEFAULTS[name]]
-    dropped += (_CANONICAL[name] for name in lost)
-    return taken | ending
-
-
-def _shape(
-    wanted: ResponseFormat | None,
-    system: list[JsonObject],
-    model: BedrockModel,
-    dropped: list[str],
-    *,
-    verbatim: bool,
-) -> JsonObject | None:
-    """Return `outputConfig.textFormat`; JSON of any shape is asked for in words, in `system`.
-
-    So is JSON of a schema where the model cannot be held to it.
-    """
-    if wanted is None or wanted.kind == "text":
-        return None
-    schema = wanted.schema
-    if schema is None or (not verbatim and not model.structured):
-        dropped.append(f"response_format.{wanted.kind}")
-        text = _JSON_ONLY
-        if schema is not None:
-            text += f" It must match this JSON schema:\n{_ENCODER.encode(schema).decode()}"
-        system.append({"text": text})
-        return None
-    if model.is_claude and not verbatim:
-        fitter = SchemaFitter()
-        schema = fitter.fit(schema)
-        if fitter.loosened:
-            dropped.append("response_format.json_schema")
-    definition: JsonObject = {"schema": _ENCODER.encode(schema).decode()}
-    if wanted.name:
-        definition["name"] = wanted.name
-    if wanted.description is not None:
-        definition["description"] = wanted.description
-    return {"type": "json_schema", "structure": {"jsonSchema": definition}}
-
-
-def _mark_end(
-    request: InferenceRequest, talk: Conversation, model: BedrockModel, dropped: list[str]
-) -> None:
-    """Put a cache point behind everything, where the caller wants caching without saying where."""
-    if request.cache is None:
-        return
-    if not model.caches or not talk.turns:
-        dropped.append("cache.automatic")
-    elif "cachePoint" not in talk.turns[-1].blocks[-1]:
-        talk.turns[-1].blocks.append(cache_point(request.cache))
-
-
-def _rest(request: InferenceRequest, dropped: list[str], *, verbatim: bool) -> JsonObject:
-    written: JsonObject = {}
-    tags = request.metadata
-    if not verbatim:
-        fitting = {
-            name: tag
-            for name, tag in tags.items()
-            if _TAG_NAME.fullmatch(name) and _TAG.fullmatch(tag)
-        }
-        tags = dict(list(fitting.items())[:_MOST_TAGS])
-        if len(tags) < len(request.metadata):
-            dropped.append("metadata")
-    if tags:
-        written["requestMetadata"] = tags
-    tier = request.service_tier
-    if tier is not None and (verbatim or tier in _TIERS):
-        written["serviceTier"] = {"type": tier}
-    elif tier not in (None, "auto"):
-        dropped.append("service_tier")
-    for tool in request.tools:
-        if isinstance(tool, VendorTool) and tool.kind == GUARDRAIL:
-            written[GUARDRAIL] = tool.raw
-    return written
 
 
 def _named(wish: Reasoning) -> list[str]:

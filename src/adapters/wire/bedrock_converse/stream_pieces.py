@@ -1,10 +1,11 @@
 """The payloads of stream frames: starts, pieces and whole blocks."""
 
+from functools import cache
 from typing import cast
 
 import msgspec
 
-from adapters.wire.aws_event_stream import write_frame
+from adapters.wire.aws_event_stream import frame_of, write_headers
 from adapters.wire.reading import JsonObject
 
 _ENCODER = msgspec.json.Encoder()
@@ -13,12 +14,18 @@ _RESULT_PIECES = frozenset({"text", "json"})
 
 def event_frame(name: str, payload: JsonObject) -> bytes:
     """Return an event as a frame."""
-    headers = {
-        ":event-type": name,
-        ":content-type": "application/json",
-        ":message-type": "event",
-    }
-    return write_frame(headers, _ENCODER.encode(payload))
+    return frame_of(_headers(name), _ENCODER.encode(payload))
+
+
+@cache
+def _headers(name: str) -> bytes:
+    return write_headers(
+        {
+            ":event-type": name,
+            ":content-type": "application/json",
+            ":message-type": "event",
+        }
+    )
 
 
 def piece(kind: str, text: str) -> JsonObject:
