@@ -38,6 +38,8 @@ class ItemWriter:
         self.items: list[JsonObject] = []
         self.left_out_thoughts = False
         """Whether thinking without any state was met."""
+        self.left_out_state = False
+        """Whether reasoning was met that led to no text and no call."""
         self.left_out_citations = False
         """Whether citations were met that name no page."""
         self._names = names
@@ -50,6 +52,8 @@ class ItemWriter:
             UnsupportedField: an assistant's message holds an image or the like.
         """
         for message in messages:
+            if message.role is not Role.ASSISTANT:
+                self._drop_dangling()
             said: list[Part] = []
             for part in message.parts:
                 item = self._own_item(part)
@@ -60,6 +64,13 @@ class ItemWriter:
                 said = []
                 self.items += item
             self._flush(message.role, said)
+        self._drop_dangling()
+
+    def _drop_dangling(self) -> None:
+        """Take back reasoning that led to nothing: the vendor wants what followed it."""
+        while self.items and self.items[-1]["type"] == "reasoning":
+            self.items.pop()
+            self.left_out_state = True
 
     def _own_item(self, part: Part) -> list[JsonObject] | None:
         """Return the items of a part that is not content of a message; None for content."""

@@ -110,6 +110,8 @@ def _lost(request: InferenceRequest, writer: ItemWriter, tier: str | None) -> li
     lost: list[str] = []
     if writer.left_out_thoughts:
         lost.append("thinking.text")
+    if writer.left_out_state:
+        lost.append("thinking.state")
     if writer.left_out_citations:
         lost.append("text.citations")
     if request.service_tier is not None and tier is None:

@@ -44,6 +44,8 @@ REACH = Reach(
     finishes=(FinishReason.STOP, FinishReason.LENGTH, FinishReason.CONTENT_FILTER),
     url_citations=True,
 )
+ORDERLY = replace(REACH, ordered=True)
+"""Requests: reasoning leads to something."""
 REASONINGS = st.none() | st.one_of(
     st.builds(Reasoning, effort=st.sampled_from(tuple(Effort))),
     st.builds(

@@ -26,6 +26,7 @@ from tests.support.canonical_events import events_of
 from tests.support.collected import collected
 from tests.unit.wire.openai_responses.reaches import (
     CODEC,
+    ORDERLY,
     REACH,
     REASONINGS,
     REPLIES,
@@ -80,7 +81,7 @@ def items_of(stream: bytes) -> list[dict[str, Any]]:
 
 
 @settings(deadline=None)
-@given(requests(REACH, reasoning=REASONINGS))
+@given(requests(ORDERLY, reasoning=REASONINGS))
 def test_a_request_the_format_can_carry_comes_back_as_it_was(request: InferenceRequest) -> None:
     encoded = WIRE.encode_request(request, WireTarget(model=request.model))
     assert encoded.dropped == ()

@@ -40,7 +40,7 @@ from domain.inference.request import (
     VendorTool,
 )
 from tests.support.canonical import requests
-from tests.unit.wire.openai_responses.reaches import REACH, REASONINGS, WIRE
+from tests.unit.wire.openai_responses.reaches import ORDERLY, REASONINGS, WIRE
 
 OWN = WireFormat.OPENAI_RESPONSES
 ANTHROPIC = Dialect.ANTHROPIC_MESSAGES
@@ -219,6 +219,20 @@ def test_thinking_of_others_and_without_state_is_left_out_and_named() -> None:
     assert len(json.loads(written.body)["input"]) == 3
     only_foreign = encoded(user(), assistant(foreign, TextPart(text="c")), user())
     assert only_foreign.dropped == ("thinking.foreign_state",)
+
+
+def test_reasoning_that_led_to_nothing_is_left_out_and_named() -> None:
+    thought = ThinkingPart(text="Hm.", state=STATE)
+    for turns in (
+        (user(), assistant(thought), user()),
+        (user(), assistant(TextPart(text="a"), thought), user()),
+        (user(), assistant(thought)),
+    ):
+        written = encoded(*turns)
+        assert written.dropped == ("thinking.state",)
+        assert all(each["type"] == "message" for each in json.loads(written.body)["input"])
+    whole = encoded(user(), assistant(thought), assistant(TextPart(text="a")), user())
+    assert whole.dropped == ()
 
 
 def test_ids_of_calls_that_are_too_long_are_shortened_alike() -> None:
@@ -480,7 +494,7 @@ def test_what_must_not_be_left_out_is_refused_by_name(
 
 
 @settings(max_examples=40, deadline=None)
-@given(requests(REACH, reasoning=REASONINGS))
+@given(requests(ORDERLY, reasoning=REASONINGS))
 def test_the_client_of_the_vendor_would_send_the_same_request(request: InferenceRequest) -> None:
     written = json.loads(WIRE.encode_request(request, WireTarget(model="gpt-5.1")).body)
     sent: list[bytes] = []
