@@ -1,5 +1,7 @@
 """Configured providers as they really answer: a connection test, and the models they offer."""
 
+import asyncio
+
 import msgspec
 from msgspec import Struct
 
@@ -27,10 +29,13 @@ LISTING = UpstreamTimeouts(connect=5.0, first_byte=8.0, idle=5.0, total=10.0)
 CALLING = UpstreamTimeouts(connect=5.0, first_byte=14.0, idle=5.0, total=15.0)
 _OUTPUT_BOUND = 16
 """The fewest tokens that every API accepts as a bound."""
+_MOST_MODELS_ASKED = 3
+"""One may be gone, or not be open to this account."""
 _MOST_REPLY_BYTES = 1024 * 1024
 _MOST_DEPTH = 64
-# A listing that fails like this says little about conversations: keys are often restricted to them.
-_ONLY_OF_LISTS = (UnsupportedField, UpstreamCredentialRejected, UpstreamRejected)
+# A refusal says little about what else works: keys may be restricted to conversations, accounts to
+# some models.
+_OF_THIS_ONLY = (UnsupportedField, UpstreamCredentialRejected, UpstreamRejected)
 
 
 class ListedModel(Struct, frozen=True):
@@ -117,10 +122,12 @@ class InspectProviders:
     async def test(self, name: str) -> ProviderTest:
         """Ask for the list of models, and where that is not to be had, for a word of a model.
 
+        The first few models with a route to it are asked, until one answers.
+
         Raises:
             NotFound: there is no such provider.
         """
-        spec, upstream_model = await self._find(name)
+        spec, routed = await self._find(name)
         started = self._clock.monotonic()
         asked, found, failure = "models", (), None
         try:
@@ -132,9 +139,8 @@ class InspectProviders:
                 found = await provider.models(LISTING)
             except (UnsupportedField, UpstreamFailure) as error:
                 failure = error
-                if isinstance(error, _ONLY_OF_LISTS) and upstream_model is not None:
-                    asked = upstream_model
-                    failure = await self._call(provider, upstream_model)
+                if isinstance(error, _OF_THIS_ONLY) and routed:
+                    asked, failure = await self._call_one_of(provider, routed)
             finally:
                 await provider.aclose()
         return ProviderTest(
@@ -146,19 +152,34 @@ class InspectProviders:
             error=_fault(failure) if failure is not None else None,
         )
 
-    async def _find(self, name: str) -> tuple[ProviderSpec, str | None]:
-        """Return the provider, and a model it is known to serve."""
+    async def _find(self, name: str) -> tuple[ProviderSpec, tuple[str, ...]]:
+        """Return the provider, and the first models that are routed to it."""
         async with self._uow.begin() as tx:
             spec = next((each for each in await tx.providers.all() if each.name == name), None)
             if spec is None:
                 raise NotFound(f"There is no provider '{name}'.")
-            routed = (
+            routed = [
                 route.upstream_model
                 for model in await tx.models.all()
                 for route in model.routes
                 if route.provider_id == spec.id and route.enabled and model.enabled
-            )
-            return spec, next(routed, None)
+            ]
+            return spec, tuple(dict.fromkeys(routed))[:_MOST_MODELS_ASKED]
+
+    async def _call_one_of(
+        self, provider: Provider, upstream_models: tuple[str, ...]
+    ) -> tuple[str, DomainError | None]:
+        """Return the model that was asked last, and its failure."""
+        asked, failure = "", None
+        try:
+            async with asyncio.timeout(CALLING.total):
+                for asked in upstream_models:
+                    failure = await self._call(provider, asked)
+                    if not isinstance(failure, _OF_THIS_ONLY):
+                        break
+        except TimeoutError:
+            failure = UpstreamTimeout("total")
+        return asked, failure
 
     async def _call(self, provider: Provider, upstream_model: str) -> DomainError | None:
         message = {"role": "user", "content": "Say hi."}

@@ -38,7 +38,8 @@ def test(*, name: str, url: str | None, data_dir: Path | None, as_json: bool) ->
     if as_json:
         click.echo(answer)
     elif found.error is None:
-        asked = f"{len(found.models)} models" if found.asked == "models" else f"'{found.asked}'"
+        listed = f"{len(found.models)} model{'' if len(found.models) == 1 else 's'}"
+        asked = listed if found.asked == "models" else f"'{found.asked}'"
         click.echo(f"ok  {name} answered in {found.latency_ms:.0f} ms ({asked})")
     else:
         status = f" ({found.error.status})" if found.error.status is not None else ""

@@ -43,8 +43,8 @@ class Office:
     upstream: ScriptedUpstream
     uow: MemoryUnitOfWork
 
-    async def add(self, *, route: bool = False, **spec: Any) -> ProviderSpec:
-        """Store a provider at the scripted upstream, and a model that leads to it."""
+    async def add(self, *, routes: int = 0, **spec: Any) -> ProviderSpec:
+        """Store a provider at the scripted upstream, and models that lead to it."""
         given: dict[str, Any] = {
             "base_url": self.upstream.base_url,
             "credentials": {"api_key": KEY},
@@ -53,8 +53,9 @@ class Office:
         provider = structs.replace(provider, name="vendor")
         async with self.uow.begin() as tx:
             await tx.providers.add(provider)
-            if route:
-                await tx.models.add(a_model("gpt-4o", a_route(provider)))
+            for number in range(routes):
+                name = f"model-{number}"
+                await tx.models.add(a_model(name, a_route(provider, name)))
             await tx.commit()
         return provider
 
@@ -119,7 +120,7 @@ async def test_a_key_that_is_refused_is_told_with_its_mend(office: Office) -> No
 
 @pytest.mark.parametrize("status", [403, 404, 501])
 async def test_without_a_list_a_model_with_a_route_is_asked(office: Office, status: int) -> None:
-    await office.add(route=True)
+    await office.add(routes=1)
     office.upstream.enqueue(openai_error(status, "No."), openai_completion())
     found = await office.test()
     assert found["ok"], found
@@ -129,6 +130,21 @@ async def test_without_a_list_a_model_with_a_route_is_asked(office: Office, stat
     assert called.path == "/v1/chat/completions"
     assert called.json()["model"] == found["asked"]
     assert called.json()["max_completion_tokens"] == 16
+
+
+async def test_a_model_that_is_not_open_to_the_account_is_not_the_last_that_is_asked(
+    office: Office,
+) -> None:
+    await office.add(routes=5)
+    gone, ok = openai_error(404, "no such model"), openai_completion()
+    office.upstream.enqueue(answer(403), gone, openai_error(403, "not yours"), ok)
+    found = await office.test()
+    assert (found["ok"], found["asked"]) == (True, "model-2")
+
+    office.upstream.enqueue(answer(403), gone, gone, gone)
+    found = await office.test()
+    assert (found["ok"], found["asked"]) == (False, "model-2")
+    assert found["error"]["message"] == "no such model"
 
 
 async def test_without_a_list_and_without_a_model_the_test_says_what_is_missing(
@@ -142,7 +158,7 @@ async def test_without_a_list_and_without_a_model_the_test_says_what_is_missing(
 
 
 async def test_a_model_that_does_not_answer_well_is_a_failure(office: Office) -> None:
-    await office.add(route=True)
+    await office.add(routes=1)
     office.upstream.enqueue(answer(404), answer(200, body={"choices": "none"}))
     assert not (await office.test())["ok"]
 
