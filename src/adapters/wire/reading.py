@@ -99,7 +99,7 @@ class Members:
         value = self._left.pop(member, None)
         return None if value is None else Members(value, self.name(member), self._unmapped)
 
-    def list(self, member: str) -> list[object] | None:
+    def list(self, member: str) -> list[object] | None:  # noqa: A003 - `object` above
         """Take a list of anything."""
         value = self._left.pop(member, None)
         if value is None:
