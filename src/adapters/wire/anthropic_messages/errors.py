@@ -6,13 +6,14 @@ https://docs.claude.com/en/api/errors
 import re
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from adapters.wire.governing import MaybeRaw
 from adapters.wire.schemas.anthropic_messages import (
     ErrorBody,
     ErrorDetail,
     PublicErrorBody,
+    PublicErrorCause,
     PublicErrorDetail,
 )
 from adapters.wire.upstream_errors import MessageScrubber, classify_failure
@@ -104,11 +105,17 @@ def public_headers(error: PublicError) -> list[tuple[bytes, bytes]]:
 
 
 def public_error_body(error: PublicError) -> bytes:
-    """Return `{"type": "error", "error": {type, message, limit}, "request_id": …}`."""
+    """Return `{"type": "error", "error": {type, message, details, limit}, "request_id": …}`.
+
+    `details.error_code` is where Anthropic names the cause, and where its SDKs look for it.
+    """
     own = error.upstream_kind
     if own is None or not _OWN_TYPE.fullmatch(own):
         own = _TYPE_OF_KIND.get(error.kind, "api_error")
-    detail = PublicErrorDetail(type=own, message=error.message)
-    if error.limit:
-        detail = PublicErrorDetail(type=own, message=error.message, limit=error.limit)
+    detail = PublicErrorDetail(
+        type=own,
+        message=error.message,
+        details=PublicErrorCause(error.code),
+        limit=error.limit or UNSET,
+    )
     return _ENCODER.encode(PublicErrorBody("error", detail, error.request_id or None))

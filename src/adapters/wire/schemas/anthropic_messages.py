@@ -195,11 +195,18 @@ class ErrorBody(Struct, frozen=True):
     error: ErrorDetail
 
 
+class PublicErrorCause(Struct, frozen=True):
+    """The `details` of an error we write."""
+
+    error_code: str
+
+
 class PublicErrorDetail(Struct, frozen=True):
     """The `error` object we write; `limit` is the label of the limit that refused."""
 
     type: str
     message: str
+    details: PublicErrorCause
     limit: str | UnsetType = UNSET
 
 

@@ -56,9 +56,10 @@ def test_the_official_client_raises_the_error_for_each_kind(
     )
     with pytest.raises(raised) as caught:
         reader.messages.create(model="m", max_tokens=1, messages=[{"role": "user", "content": "a"}])
+    assert caught.value.error_code == "code"
     assert caught.value.body == {
         "type": "error",
-        "error": {"type": name, "message": "No."},
+        "error": {"type": name, "message": "No.", "details": {"error_code": "code"}},
         "request_id": "req-1",
     }
 
@@ -96,8 +97,8 @@ def test_the_providers_own_type_is_kept_if_it_is_one_of_this_dialect(
 
 def test_an_error_in_a_stream_is_an_event_without_an_end() -> None:
     assert CODEC.stream_error(error(502, "upstream")) == (
-        b'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"No."},'
-        b'"request_id":"req-1"}\n\n'
+        b'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"No.",'
+        b'"details":{"error_code":"code"}},"request_id":"req-1"}\n\n'
     )
 
 

@@ -267,7 +267,11 @@ def test_the_client_raises_the_error_of_a_running_stream() -> None:
         sdk.streamed(begun)
     assert cast("dict[str, Any]", caught.value.body) == {
         "type": "error",
-        "error": {"type": "api_error", "message": "gone"},
+        "error": {
+            "type": "api_error",
+            "message": "gone",
+            "details": {"error_code": "upstream_error"},
+        },
         "request_id": "req-7",
     }
 
