@@ -8,6 +8,7 @@ from domain.errors import InvalidRequest
 _T = TypeVar("_T")
 
 JsonObject = dict[str, object]
+JsonList = list[object]
 
 
 class Members:
@@ -99,13 +100,13 @@ class Members:
         value = self._left.pop(member, None)
         return None if value is None else Members(value, self.name(member), self._unmapped)
 
-    def list(self, member: str) -> list[object] | None:  # noqa: A003 - `object` above
+    def list(self, member: str) -> JsonList | None:
         """Take a list of anything."""
         value = self._left.pop(member, None)
         if value is None:
             return None
         if isinstance(value, list):
-            return cast("list[object]", value)
+            return cast("JsonList", value)
         raise wrong_type(self.name(member), "a list", value)
 
     def texts(self, member: str) -> tuple[str, ...]:
