@@ -7,6 +7,7 @@ from hypothesis.strategies import DrawFn
 
 from domain.inference.conversation import (
     AudioPart,
+    ImagePart,
     OpaqueState,
     Part,
     RefusalPart,
@@ -139,12 +140,17 @@ def _block(
             text = part.source.data or ""
         case VendorPart():
             start |= {"kind": "vendor", "vendor": part}
+        case ImagePart():
+            start |= {"kind": "image", "image": part}
         case _:
             raise AssertionError(f"no stream has a {type(part).__name__}")
     deltas: list[StreamEvent] = [
         BlockDelta(index=index, text=piece, candidate=candidate)
         for piece in draw(pieces(text, whole=whole))
     ]
+    if isinstance(part, AudioPart) and part.transcript:
+        said = BlockDelta(index=index, text="", candidate=candidate, transcript=part.transcript)
+        deltas.append(said)
     ended = BlockEnded(index=index, candidate=candidate, state=end)
     return [BlockStarted(**start), *deltas, *inner, ended]
 

@@ -64,6 +64,7 @@ class _Block:
     def __init__(self, start: BlockStarted) -> None:
         self.start = start
         self.text = ""
+        self.transcript = ""
         self.citations: list[Citation] = []
         self.state = start.state
         self.ended = False
@@ -72,6 +73,8 @@ class _Block:
         start, text, state = self.start, self.text, self.state
         if start.vendor is not None:
             return start.vendor
+        if start.image is not None:
+            return start.image
         parts: dict[str, Part] = {
             "text": TextPart(text=text, citations=tuple(self.citations), state=state),
             "thinking": ThinkingPart(text=text, state=state),
@@ -80,7 +83,7 @@ class _Block:
                 id=start.id, name=start.name, arguments=text, custom=start.custom, state=state
             ),
             "refusal": RefusalPart(text=text),
-            "audio": AudioPart(source=Media(data=text), id=start.id),
+            "audio": AudioPart(source=Media(data=text), id=start.id, transcript=self.transcript),
         }
         return parts[start.kind]
 
@@ -119,6 +122,7 @@ class _Candidate:
         match event:
             case BlockDelta():
                 block.text += event.text
+                block.transcript += event.transcript
             case CitationAdded():
                 block.citations.append(event.citation)
             case BlockEnded():

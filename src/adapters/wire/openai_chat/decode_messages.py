@@ -100,10 +100,11 @@ class MessageReader:
                 audio.any(member)
             audio.done()
         thought = _thinking(message)
-        carried, calls = self._calls_of(message)
-        if carried:
-            return (*carried, *parts, *calls)
-        return (thought, *parts, *calls) if thought is not None else (*parts, *calls)
+        first, calls = self._calls_of(message)
+        if not first and thought is not None and not any(map(_is_thought, calls)):
+            # What rides on the ids is the same thought, signed.
+            first = (thought,)
+        return (*first, *parts, *calls)
 
     def _calls_of(self, message: Members) -> tuple[tuple[ThinkingPart, ...], list[Part]]:
         """Take the calls; return the thinking before the first one apart from the rest.
@@ -190,6 +191,10 @@ class MessageReader:
             made = f"call_{self._made}"
             if made not in self._calls:
                 return made
+
+
+def _is_thought(part: Part) -> bool:
+    return isinstance(part, ThinkingPart)
 
 
 def _thinking(message: Members) -> ThinkingPart | None:

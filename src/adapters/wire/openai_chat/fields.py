@@ -83,6 +83,7 @@ OPENAI_FIELDS: RequestFields = {
     "verbosity": mapped("verbosity"),
     "modalities": mapped("modalities"),
     "audio.format": mapped("audio"),
+    "audio.voice": mapped("audio"),
     "audio.voice.id": mapped("audio"),
     "user": mapped("end_user"),
     "safety_identifier": mapped("end_user", "beside `user` it is passed"),

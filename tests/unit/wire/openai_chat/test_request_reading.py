@@ -105,7 +105,7 @@ def test_every_kind_of_content_is_read() -> None:
 
 
 def test_an_unknown_kind_of_content_is_kept_whole_for_its_own_server() -> None:
-    odd = {"type": "hologram", "hologram": {"id": 7}}
+    odd: dict[str, object] = {"type": "hologram", "hologram": {"id": 7}}
 
     assert parts([odd]) == (VendorPart(origin=WireFormat.OPENAI_CHAT, kind="hologram", raw=odd),)
 
@@ -314,7 +314,10 @@ def test_what_rides_on_an_id_comes_off_and_stands_before_everything_else() -> No
 
 
 def test_tools_of_every_kind_are_read() -> None:
-    grammar = {"type": "grammar", "grammar": {"syntax": "regex", "definition": "a+"}}
+    grammar: dict[str, object] = {
+        "type": "grammar",
+        "grammar": {"syntax": "regex", "definition": "a+"},
+    }
     search: dict[str, Any] = {"search_context_size": "low"}
     request = read(
         tools=[
@@ -325,7 +328,7 @@ def test_tools_of_every_kind_are_read() -> None:
         web_search_options=search,
     )
 
-    builtin = {"type": "builtin_function", "function": {"name": "$web_search"}}
+    builtin: dict[str, object] = {"type": "builtin_function", "function": {"name": "$web_search"}}
     chat = WireFormat.OPENAI_CHAT
     assert request.tools == (
         FunctionTool(name="f", strict=True),
@@ -392,52 +395,52 @@ def test_of_two_bounds_the_larger_one_counts_and_zero_is_none() -> None:
     assert read(max_tokens=0).max_output_tokens is None
 
 
-@pytest.mark.parametrize(
-    ("members", "param"),
-    [
-        ({"messages": [{"content": "x"}]}, "messages[0].role"),
-        ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
-        ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
-        ({"messages": [{"role": "user", "content": ["x"]}]}, "messages[0].content[0]"),
-        ({"messages": [{"role": "user", "content": [{}]}]}, "messages[0].content[0].type"),
-        (
-            {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
-            "messages[0].content[0].image_url",
-        ),
-        (
-            {
-                "messages": [
-                    {"role": "user", "content": [{"type": "image_url", "image_url": "data:x,y"}]}
-                ]
-            },
-            "messages[0].content[0].image_url",
-        ),
-        (
-            {"messages": [{"role": "user", "content": [{"type": "file", "file": {}}]}]},
-            "messages[0].content[0].file.file_data",
-        ),
-        (
-            {"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]},
-            "messages[0].content[0].input_audio",
-        ),
-        ({"messages": None}, "messages"),
-        ({"messages": "x"}, "messages"),
-        ({"tools": [{"type": "function"}]}, "tools[0].function"),
-        ({"tools": [{"type": "custom", "custom": {}}]}, "tools[0].custom.name"),
-        ({"tool_choice": "maybe"}, "tool_choice"),
-        ({"tool_choice": 5}, "tool_choice"),
-        ({"tool_choice": {"type": "function"}}, "tool_choice"),
-        ({"tool_choice": {"type": "allowed_tools"}}, "tool_choice.allowed_tools"),
-        ({"stop": [1]}, "stop[0]"),
-        ({"stop": 1}, "stop"),
-        ({"temperature": "hot"}, "temperature"),
-        ({"logit_bias": {"5": "x"}}, "logit_bias.5"),
-        ({"metadata": {"a": 1}}, "metadata.a"),
-        ({"reasoning_effort": "frantic"}, "reasoning_effort"),
-        ({"response_format": {"type": "yaml"}}, "response_format.type"),
-        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
-    ],
-)
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"messages": [{"content": "x"}]}, "messages[0].role"),
+    ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
+    ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+    ({"messages": [{"role": "user", "content": ["x"]}]}, "messages[0].content[0]"),
+    ({"messages": [{"role": "user", "content": [{}]}]}, "messages[0].content[0].type"),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+        "messages[0].content[0].image_url",
+    ),
+    (
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "image_url", "image_url": "data:x,y"}]}
+            ]
+        },
+        "messages[0].content[0].image_url",
+    ),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "file", "file": {}}]}]},
+        "messages[0].content[0].file.file_data",
+    ),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]},
+        "messages[0].content[0].input_audio",
+    ),
+    ({"messages": None}, "messages"),
+    ({"messages": "x"}, "messages"),
+    ({"tools": [{"type": "function"}]}, "tools[0].function"),
+    ({"tools": [{"type": "custom", "custom": {}}]}, "tools[0].custom.name"),
+    ({"tool_choice": "maybe"}, "tool_choice"),
+    ({"tool_choice": 5}, "tool_choice"),
+    ({"tool_choice": {"type": "function"}}, "tool_choice"),
+    ({"tool_choice": {"type": "allowed_tools"}}, "tool_choice.allowed_tools"),
+    ({"stop": [1]}, "stop[0]"),
+    ({"stop": 1}, "stop"),
+    ({"temperature": "hot"}, "temperature"),
+    ({"logit_bias": {"5": "x"}}, "logit_bias.5"),
+    ({"metadata": {"a": 1}}, "metadata.a"),
+    ({"reasoning_effort": "frantic"}, "reasoning_effort"),
+    ({"response_format": {"type": "yaml"}}, "response_format.type"),
+    ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+]
+
+
+@pytest.mark.parametrize(("members", "param"), WRONG)
 def test_what_is_wrong_is_named(members: dict[str, Any], param: str) -> None:
     body = json.dumps({"model": "public", "messages": HELLO, **members}).encode()
 
@@ -455,7 +458,7 @@ def test_what_is_no_request_is_refused(body: bytes) -> None:
 
 @pytest.mark.parametrize("member", ["models", "fallbacks"])
 def test_models_beside_the_governed_one_are_refused(member: str) -> None:
-    body = {"model": "public", "messages": HELLO, member: ["other"]}
+    body: dict[str, Any] = {"model": "public", "messages": HELLO, member: ["other"]}
 
     with pytest.raises(InvalidRequest) as refused:
         CODEC.peek(json.dumps(body).encode(), 32, NOT_IN_URL)

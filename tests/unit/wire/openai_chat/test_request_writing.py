@@ -256,7 +256,7 @@ def test_custom_tools_are_custom_at_openai_and_functions_at_relatives() -> None:
 
 
 def test_a_grammar_is_written_the_way_of_this_format() -> None:
-    flat = {"type": "grammar", "syntax": "lark", "definition": "start: A"}
+    flat: dict[str, object] = {"type": "grammar", "syntax": "lark", "definition": "start: A"}
     given = request(source=Dialect.OPENAI_RESPONSES, tools=(CustomTool(name="c", format=flat),))
 
     assert written(given)[0]["tools"][0]["custom"]["format"] == {

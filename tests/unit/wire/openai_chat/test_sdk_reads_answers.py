@@ -1,9 +1,10 @@
 """Whatever the provider said and however it cut it, OpenAI's own client reads it from us."""
 
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic_core import to_jsonable_python
 
 from domain.inference.conversation import Part, RefusalPart, TextPart, ThinkingPart, ToolCallPart
 from domain.inference.events import StreamEvent
@@ -50,8 +51,7 @@ def found(message: Any) -> dict[str, Any]:
 
 def _call(call: Any) -> tuple[str, str, str]:
     if call.type == "custom":
-        custom: Any = call.custom
-        given: dict[str, str] = custom if isinstance(custom, dict) else custom.to_dict()
+        given = cast("dict[str, str]", to_jsonable_python(call.custom))
         return (call.id, given["name"], given["input"])
     return (call.id, call.function.name, call.function.arguments)
 
