@@ -257,6 +257,7 @@ def test_an_exception_is_raised_after_what_came_before_it(
 def test_a_stream_that_just_stops_is_an_error(stream: bytes) -> None:
     reader = decoder()
     reader.feed(stream)
+    assert not reader.terminated
     with pytest.raises(UpstreamProtocolError):
         reader.finish()
 

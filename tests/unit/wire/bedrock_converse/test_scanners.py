@@ -116,6 +116,7 @@ def test_a_stream_is_over_with_its_usage_or_with_its_end() -> None:
 def test_a_stream_that_just_stops_is_an_error(stream: bytes) -> None:
     scanner = stream_scanner()
     scanner.feed(stream)
+    assert not scanner.summary.terminated
     with pytest.raises(UpstreamProtocolError):
         scanner.finish()
 
