@@ -1,19 +1,14 @@
 """What all providers that are reached over HTTP do alike; each kind says where and how."""
 
-import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
 
 from msgspec import Struct
 
-from adapters.providers.credentials import (
-    LIMITED_FOR_MS,
-    REJECTED_FOR_MS,
-    Credential,
-    CredentialRing,
-)
-from adapters.providers.listing import LARGEST_PAGE, MOST_MODELS, MOST_PAGES, ModelListing
+from adapters.providers.authorized_sender import AuthorizedSender
+from adapters.providers.credentials import Credential, CredentialRing
+from adapters.providers.listing import ModelListing, read_lists
 from adapters.providers.outgoing import Outgoing, outgoing
 from adapters.providers.relays import RelayedRequest, count_here, not_offered
 from adapters.providers.retry_after import retry_after_ms
@@ -37,12 +32,9 @@ from application.ports.upstream import (
 from application.runtime.large_bodies import LargeBodies
 from domain.errors import (
     UnsupportedField,
-    UpstreamCredentialRejected,
     UpstreamFailure,
     UpstreamProtocolError,
-    UpstreamRateLimited,
     UpstreamRejected,
-    UpstreamTimeout,
 )
 from domain.inference.dialect import Operation
 
@@ -115,9 +107,10 @@ class HttpProvider(Provider, ABC):
     def __init__(self, connection: Connection) -> None:
         """Take ownership of the transport."""
         self._connection = connection
-        self._transport = connection.transport
         self._scrubber = MessageScrubber(connection.private)
-        self._ring = CredentialRing(connection.credentials, connection.clock)
+        self._sender = AuthorizedSender(
+            connection.transport, CredentialRing(connection.credentials, connection.clock)
+        )
         names = {name for name, _ in connection.headers}
         agent = () if b"user-agent" in names else ((b"user-agent", connection.user_agent.encode()),)
         self._headers = (
@@ -186,7 +179,7 @@ class HttpProvider(Provider, ABC):
             body=out.body,
             timeouts=call.timeouts,
         )
-        response = await self._send(request, lambda got: self._check(got, wire, call, out))
+        response = await self._sender.send(request, lambda got: self._check(got, wire, call, out))
         return HttpReply(response, out.scanner, self._shown(response, wire, call, out))
 
     async def relayed(self, call: ProviderCall) -> RelayedRequest | None:
@@ -224,7 +217,7 @@ class HttpProvider(Provider, ABC):
             if relayed.types and found not in (*relayed.types, b""):
                 raise UpstreamProtocolError(f"unexpected content type {found.decode('latin-1')!r}")
 
-        response = await self._send(request, check)
+        response = await self._sender.send(request, check)
         relayed.scanner.summary.dialect_out = call.codec.dialect.value
         found = dict(response.headers).get(b"content-type") or relayed.accept
         shown = (pair for pair in response.headers if pair[0] in self.SHOWN_HEADERS)
@@ -232,59 +225,22 @@ class HttpProvider(Provider, ABC):
 
     async def models(self, timeouts: UpstreamTimeouts) -> tuple[RemoteModel, ...]:
         """Read the lists page by page; `timeouts.total` holds for all of them together."""
-        found: dict[str, RemoteModel] = {}
-        listings = self.listings()
-        if not listings:
-            raise UnsupportedField("No list of models is known for this base_url.")
-        first, *others = listings
-        try:
-            async with asyncio.timeout(timeouts.total):
-                await self._read_list(first, timeouts, found)
-                for listing in others:
-                    try:
-                        await self._read_list(listing, timeouts, found)
-                    except (UnsupportedField, UpstreamCredentialRejected, UpstreamRejected):
-                        continue  # the credential may see one list and not the other
-        except TimeoutError:
-            raise UpstreamTimeout("total") from None
-        return tuple(found.values())
+
+        async def get(url: str) -> UpstreamResponse:
+            request = UpstreamRequest(
+                method="GET",
+                url=url,
+                headers=(*self._headers, *self.listing_headers(), (b"accept", JSON)),
+                body=b"",
+                timeouts=timeouts,
+            )
+            return await self._sender.send(request, self._check_list)
+
+        return await read_lists(self.listings(), get, total_s=timeouts.total)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._transport.aclose()
-
-    async def _read_list(
-        self, listing: ModelListing, timeouts: UpstreamTimeouts, found: dict[str, RemoteModel]
-    ) -> None:
-        cursor: str | None = None
-        for _ in range(MOST_PAGES):
-            page = listing.read(await self._get(listing.page_url(cursor), timeouts))
-            for model in page.models:
-                if len(found) >= MOST_MODELS:
-                    return
-                found.setdefault(model.id, model)
-            cursor = page.cursor
-            if cursor is None:
-                return
-
-    async def _get(self, url: str, timeouts: UpstreamTimeouts) -> bytes:
-        request = UpstreamRequest(
-            method="GET",
-            url=url,
-            headers=(*self._headers, *self.listing_headers(), (b"accept", JSON)),
-            body=b"",
-            timeouts=timeouts,
-        )
-        response = await self._send(request, self._check_list)
-        body = bytearray()
-        try:
-            async for chunk in response.chunks():
-                body += chunk
-                if len(body) > LARGEST_PAGE:
-                    raise UpstreamProtocolError("the list of models is too large")
-        finally:
-            await response.aclose()
-        return bytes(body)
+        await self._connection.transport.aclose()
 
     async def _check_list(self, response: UpstreamResponse) -> None:
         if response.status in _NO_LIST:
@@ -293,39 +249,6 @@ class HttpProvider(Provider, ABC):
             raise await self._failure(response, self.own_wire)
         if response.status != 200:
             raise UpstreamProtocolError(f"unexpected status {response.status}")
-
-    async def _send(
-        self, request: UpstreamRequest, check: Callable[[UpstreamResponse], Awaitable[None]]
-    ) -> UpstreamResponse:
-        failure: UpstreamFailure | None = None
-        for number, credential in self._ring:
-            try:
-                authorized = await credential.authorize(request)
-            except UpstreamFailure as error:
-                rejected = isinstance(error, UpstreamCredentialRejected)
-                self._ring.rest(number, REJECTED_FOR_MS if rejected else LIMITED_FOR_MS)
-                failure = error
-                continue
-            response = await self._transport.send(authorized)
-            try:
-                await check(response)
-            except UpstreamCredentialRejected as error:
-                await response.aclose()
-                credential.refused()
-                self._ring.rest(number, REJECTED_FOR_MS)
-                failure = error
-            except UpstreamRateLimited as error:
-                await response.aclose()
-                self._ring.rest(number, error.retry_after_ms or LIMITED_FOR_MS)
-                failure = error
-            except BaseException:
-                await response.aclose()
-                raise
-            else:
-                self._ring.well(number)
-                return response
-        assert failure is not None
-        raise failure
 
     async def _check(
         self, response: UpstreamResponse, wire: WireCodec, call: ProviderCall, out: Outgoing

@@ -1,6 +1,7 @@
 """Lists of models, in the shape of each vendor."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -8,7 +9,14 @@ import msgspec
 from msgspec import Struct, field
 
 from application.ports.provider import RemoteModel
-from domain.errors import UpstreamProtocolError
+from application.ports.upstream import UpstreamResponse
+from domain.errors import (
+    UnsupportedField,
+    UpstreamCredentialRejected,
+    UpstreamProtocolError,
+    UpstreamRejected,
+    UpstreamTimeout,
+)
 
 MOST_PAGES = 20
 MOST_MODELS = 5_000
@@ -39,6 +47,62 @@ class ModelListing(Struct, frozen=True, kw_only=True):
             return self.url
         separator = "&" if "?" in self.url else "?"
         return f"{self.url}{separator}{self.cursor_name}={quote(cursor, safe='')}"
+
+
+Get = Callable[[str], Awaitable[UpstreamResponse]]
+"""Asks for a URL; returns an answer whose status is 200, or raises."""
+
+
+async def read_lists(
+    listings: Sequence[ModelListing], get: Get, *, total_s: float
+) -> tuple[RemoteModel, ...]:
+    """Return the models of all lists, each once; only the first list has to be readable.
+
+    Raises:
+        UnsupportedField: there is no list.
+        UpstreamTimeout: `total_s` has passed.
+        UpstreamFailure: of `get`; UpstreamProtocolError: a page is not what it should be.
+    """
+    if not listings:
+        raise UnsupportedField("No list of models is known for this base_url.")
+    found: dict[str, RemoteModel] = {}
+    first, *others = listings
+    try:
+        async with asyncio.timeout(total_s):
+            await _read_list(first, get, found)
+            for listing in others:
+                try:
+                    await _read_list(listing, get, found)
+                except (UnsupportedField, UpstreamCredentialRejected, UpstreamRejected):
+                    continue  # the credential may see one list and not the other
+    except TimeoutError:
+        raise UpstreamTimeout("total") from None
+    return tuple(found.values())
+
+
+async def _read_list(listing: ModelListing, get: Get, found: dict[str, RemoteModel]) -> None:
+    cursor: str | None = None
+    for _ in range(MOST_PAGES):
+        page = listing.read(await _body(await get(listing.page_url(cursor))))
+        for model in page.models:
+            if len(found) >= MOST_MODELS:
+                return
+            found.setdefault(model.id, model)
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+async def _body(response: UpstreamResponse) -> bytes:
+    body = bytearray()
+    try:
+        async for chunk in response.chunks():
+            body += chunk
+            if len(body) > LARGEST_PAGE:
+                raise UpstreamProtocolError("the list of models is too large")
+    finally:
+        await response.aclose()
+    return bytes(body)
 
 
 class _OpenAIModel(Struct):
