@@ -5,8 +5,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from adapters.wire.opaque_state import Carried, carry_in_id
 from adapters.wire.openai_chat.edit import OutputBound, edit_request
 from domain.errors import InvalidRequest
+from domain.inference.conversation import OpaqueState
+from domain.inference.dialect import WireFormat
 from tests.unit.wire.json_texts import spellings, texts, values
 from tests.unit.wire.reference_json import members
 
@@ -172,3 +175,21 @@ def test_a_bound_and_usage_are_asked_for_together() -> None:
         "stream_options": {"include_usage": True},
         "max_tokens": 7,
     }
+
+
+def test_state_of_another_vendor_is_taken_off_the_ids_of_calls_and_nothing_else_is_touched() -> (
+    None
+):
+    state = OpaqueState(origin=WireFormat.ANTHROPIC_MESSAGES, data="c2ln")
+    carrying = carry_in_id("toolu_é1", Carried(state=state)).encode()
+    template = (
+        b'{"model":"%b","messages":[{"role":"assistant","content":"say \\"id\\":\\"%b\\" %b",'
+        b'"tool_calls":[{"id" :\n"%b","type":"function","function":{"name":"f","arguments":"{}"}}]},'
+        b'{"role":"tool","tool_call_id":"%b","content":"x"},{"id":"mine_twid1_AAAA"}]}'
+    )
+    plain = "toolu_é1".encode()
+    body = template % (b"public", carrying, carrying, carrying, carrying)
+
+    edited = edit_request(body, model="gpt-5", ask_for_usage=False)
+
+    assert edited == template % (b"gpt-5", carrying, carrying, plain, plain)

@@ -1,10 +1,13 @@
 """Byte-level edit of the members the gateway must set in a Chat Completions request."""
 
+import re
+
 import msgspec
 from msgspec import Struct
 
 from adapters.wire.edit import splice
 from adapters.wire.members import Member, MemberFinder
+from adapters.wire.opaque_state import split_id
 from domain.errors import InvalidRequest
 
 OUTPUT_BOUNDS = ("max_completion_tokens", "max_tokens")
@@ -13,6 +16,11 @@ OUTPUT_BOUNDS = ("max_completion_tokens", "max_tokens")
 _GOVERNED = MemberFinder(("model", "stream_options", *OUTPUT_BOUNDS))
 _STREAM_OPTIONS = MemberFinder(("include_usage",))
 _ASK_FOR_USAGE = b'"include_usage":true'
+_LUGGAGE = b"_twid1_"
+# Quotes without a backslash: a key and a whole text, never something said within one.
+_ID_WITH_LUGGAGE = re.compile(
+    rb'((?<!\\)"(?:tool_call_)?id"[ \t\n\r]*:[ \t\n\r]*")([^"\\]*_twid1_[A-Za-z0-9_-]+)"'
+)
 
 
 class OutputBound(Struct, frozen=True):
@@ -30,6 +38,9 @@ def edit_request(
     `body` must be a JSON object with a `model`, as `peek` has found it. `ask_for_usage` sets
     `stream_options.include_usage` to true, keeping the other stream options. `bound` is set as the
     bound of generated tokens; the other name of it, should it be there, becomes null.
+
+    Ids of calls that carry state of another vendor, from an earlier part of the conversation, become
+    what they were: no provider of this format could read it, and OpenAI takes short ids only.
 
     Raises:
         InvalidRequest: one of these members is given twice or written with escapes.
@@ -54,7 +65,16 @@ def edit_request(
             for name in OUTPUT_BOUNDS
             if name in found
         )
-    return splice(body, [(where, msgspec.json.encode(model) + added), *edits])
+    edited = splice(body, [(where, msgspec.json.encode(model) + added), *edits])
+    return _without_luggage(edited) if _LUGGAGE in body else edited
+
+
+def _without_luggage(body: bytes) -> bytes:
+    return _ID_WITH_LUGGAGE.sub(lambda hit: hit[1] + _plain_id(hit[2]) + b'"', body)
+
+
+def _plain_id(text: bytes) -> bytes:
+    return split_id(text.decode())[0].encode()
 
 
 def _with_usage(options: bytes) -> bytes:

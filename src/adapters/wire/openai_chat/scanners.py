@@ -5,8 +5,6 @@ a microsecond for a usual frame, less than telling by byte patterns whether a fr
 and does not depend on white space or the order of members.
 """
 
-import re
-
 import msgspec
 from msgspec import Raw
 
@@ -27,13 +25,13 @@ from adapters.wire.schemas.openai_chat import (
     ToolCall,
 )
 from adapters.wire.sse import Event, EventSplitter
+from adapters.wire.surrogates import without_surrogates
 from adapters.wire.upstream_errors import MessageScrubber
 from application.ports.provider import ReplyScanner, ReplySummary
 from domain.errors import UpstreamFailure, UpstreamProtocolError, UpstreamUnavailable
 
 _REPLY = msgspec.json.Decoder(Reply)
 _LOOSE_REPLY = msgspec.json.Decoder(LooseReply)
-_SURROGATE = re.compile(rb"(\\\\)|\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _DONE = b"[DONE]"
 # Events of other names are extensions: clients of this format do not read them, nor do we.
 _PLAIN_NAMES = frozenset({b"", b"message", b"error"})
@@ -213,7 +211,7 @@ def _decode(data: bytes) -> Reply | LooseReply:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Content in other shapes; or half a surrogate pair in an escape, which a server may split
         # over two frames: legal JSON (RFC 8259 section 8.2), but not for the decoder.
-        readable = _SURROGATE.sub(lambda hit: hit[1] or b"??????", data)
+        readable = without_surrogates(data)
     try:
         return _LOOSE_REPLY.decode(readable)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
