@@ -1,16 +1,24 @@
 """Anthropic, Gemini, Bedrock and OpenAI: URLs, headers, and lists of models."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from msgspec import structs
 
 from adapters.providers.factory import ProvidersByKind
-from adapters.providers.listing import LARGEST_PAGE, MOST_PAGES
+from adapters.providers.listing import (
+    LARGEST_PAGE,
+    MOST_PAGES,
+    ModelListing,
+    openai_page,
+    read_lists,
+)
 from adapters.wire.anthropic_messages.dialect import AnthropicMessagesCodec
 from adapters.wire.openai_chat.dialect import OpenAIChatCodec
 from application.ports.dialect import NOT_IN_URL, DialectCodec
 from application.ports.provider import Provider, RemoteModel
+from application.ports.upstream import UpstreamResponse
 from domain.errors import (
     DomainError,
     InvalidRequest,
@@ -18,6 +26,7 @@ from domain.errors import (
     UpstreamCredentialRejected,
     UpstreamFailure,
     UpstreamProtocolError,
+    UpstreamTimeout,
     UpstreamUnavailable,
 )
 from domain.routing.catalog import ProviderKind
@@ -409,6 +418,17 @@ async def test_a_list_without_end_ends() -> None:
     )
     assert [model.id for model in await vendor.models()] == ["m"]
     assert len(vendor.transport.requests) == MOST_PAGES
+
+
+async def test_all_pages_together_have_one_bound_in_time() -> None:
+    async def silent(_: str) -> UpstreamResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    listing = ModelListing(url="http://localhost/models", read=openai_page)
+    with pytest.raises(UpstreamTimeout) as caught:
+        await read_lists([listing], silent, total_s=0.01)
+    assert caught.value.phase == "total"
 
 
 async def test_an_id_that_could_not_be_shown_is_refused() -> None:
