@@ -292,7 +292,7 @@ def _only_member(block: object) -> tuple[str, object]:
 
 
 def _list(members: Members, member: str) -> list[object]:
-    return cast("list[object] | None", members.list(member)) or []
+    return members.list(member) or []
 
 
 def _text(value: object, path: str) -> str:
