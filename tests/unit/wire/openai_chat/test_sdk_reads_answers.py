@@ -2,11 +2,14 @@
 
 from typing import Any, cast
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import to_jsonable_python
 
+from adapters.wire.opaque_state import split_id
 from domain.inference.conversation import Part, RefusalPart, TextPart, ThinkingPart, ToolCallPart
+from domain.inference.dialect import WireFormat
 from domain.inference.events import StreamEvent
 from domain.inference.response import InferenceResponse
 from tests.support.canonical import replies
@@ -15,6 +18,17 @@ from tests.unit.wire.openai_chat import sdk
 from tests.unit.wire.openai_chat.reaches import CODEC, REPLIES, context
 
 STREAMED = replies(REPLIES).flatmap(lambda reply: st.tuples(st.just(reply), events_of(reply)))
+
+# Parts in any order and signed, as Anthropic and Gemini give them.
+MIXED = msgspec.structs.replace(
+    REPLIES,
+    ordered=False,
+    state_origin=WireFormat.GEMINI_GENERATE,
+    state_on_calls=True,
+    state_on_texts=True,
+    fields=REPLIES.fields | {"thinking.state"},
+)
+STREAMED_MIXED = replies(MIXED).flatmap(lambda reply: st.tuples(st.just(reply), events_of(reply)))
 
 
 def expected(parts: tuple[Part, ...]) -> dict[str, Any]:
@@ -93,6 +107,21 @@ def test_a_streamed_answer_is_put_together(
         assert choice.finish_reason == candidate.finish.value
     usage = read.usage
     assert (usage and (usage.prompt_tokens, usage.completion_tokens)) == totals(reply)
+
+
+@settings(deadline=None)
+@given(STREAMED_MIXED)
+def test_parts_in_any_order_are_put_together(
+    streamed: tuple[InferenceResponse, list[StreamEvent]],
+) -> None:
+    reply, events = streamed
+    writer = CODEC.stream_encoder(context(candidates=len(reply.candidates)))
+    body = b"".join([writer.encode(event) for event in events]) + writer.finish()
+
+    for choice, candidate in zip(sdk.streamed(body).choices, reply.candidates, strict=True):
+        read = found(choice.message)
+        read["calls"] = [(split_id(call_id)[0], *rest) for call_id, *rest in read["calls"]]
+        assert read == expected(candidate.parts)
 
 
 @settings(deadline=None)
