@@ -195,6 +195,28 @@ def test_blocks_whose_stops_were_forgotten_do_not_overlap() -> None:
     assert [type(part) for part in found] == [ThinkingPart, TextPart, ToolCallPart]
 
 
+def test_two_texts_are_told_apart_though_the_stop_between_them_was_forgotten() -> None:
+    assert parts(delta(0, text="a") + delta(1, text="b")) == (
+        TextPart(text="a"),
+        TextPart(text="b"),
+    )
+
+
+def test_calls_that_run_side_by_side_keep_their_own_input() -> None:
+    found = parts(
+        start(0, toolUse={"toolUseId": "a", "name": "f"})
+        + start(1, toolUse={"toolUseId": "b", "name": "g"})
+        + delta(0, toolUse={"input": "[0]"})
+        + delta(1, toolUse={"input": "[1]"})
+        + stop(0)
+        + stop(1)
+    )
+    assert found == (
+        ToolCallPart(id="a", name="f", arguments="[0]"),
+        ToolCallPart(id="b", name="g", arguments="[1]"),
+    )
+
+
 def test_numbers_with_gaps_and_blocks_that_never_began_are_no_matter() -> None:
     stream = stop(0) + delta(3, text="a") + stop(3) + stop(3) + delta(7, text="b") + stop(7)
     assert parts(stream) == (TextPart(text="a"), TextPart(text="b"))
