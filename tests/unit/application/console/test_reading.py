@@ -38,8 +38,8 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"teams": [{"name": 3}]}, "teams[0].name: expected str, got int"),
     ({"teams": [{"name": "a", "x": 1}]}, "teams[0].x: there is no such member"),
     (
-        {"providers": [{"name": "a", "kind": "anthropic"}]},
-        "providers[0].kind: 'anthropic' is not available; known are openai",
+        {"providers": [{"name": "a", "kind": "abacus"}]},
+        "providers[0].kind: 'abacus' is not available; known are openai",
     ),
     (
         {"models": [{"name": "m", "routes": [{"provider": "p", "weight": "1"}]}]},
