@@ -83,7 +83,7 @@ async def server_us(commands: PipelinedCommands) -> tuple[float, float]:
 async def measure(commands: PipelinedCommands, count: int, in_flight: int) -> None:
     """Print one line per operation."""
     store = RedisLimitStore(commands)
-    await store.mark_restored()
+    await store.mark_restored((await store.begin()).at_ms)
     entries = [rules(count, user) for user in range(USERS)]
     estimate, actual = Spend(tokens=1_000), Spend(tokens=700)
     verdicts: list[Admitted] = []
@@ -96,6 +96,7 @@ async def measure(commands: PipelinedCommands, count: int, in_flight: int) -> No
                 entries=entries[number % USERS],
                 estimate=estimate,
                 lifetime_ms=60_000,
+                started_at_ms=0,
                 context=context,
             )
             verdict = await store.admit(claim)
@@ -104,7 +105,8 @@ async def measure(commands: PipelinedCommands, count: int, in_flight: int) -> No
 
     async def settle_some(first: int) -> None:
         for number in range(first, CALLS, in_flight):
-            await store.settle(verdicts[number].reservation, actual, occurred_at_ms=0)
+            taken = verdicts[number].reservation
+            await store.settle(taken, actual, occurred_at_ms=taken.admitted_at_ms)
 
     for name, work in (("admit", admit_some), ("settle", settle_some)):
         await commands.call("CONFIG", "RESETSTAT")

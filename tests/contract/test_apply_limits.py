@@ -72,6 +72,11 @@ def changes_of(applied: Applied) -> list[tuple[str, str, str]]:
     ]
 
 
+async def budget_counts_from(office: Administration) -> int:
+    (cap,) = [limit for limit in await stored_limits(office) if isinstance(limit, BudgetCap)]
+    return cap.counts_from_ms
+
+
 async def test_every_subject_can_be_created_in_the_same_document(office: Administration) -> None:
     applied = await office.apply(
         **BASE,
@@ -144,6 +149,9 @@ async def test_every_member_arrives_and_is_exported_as_it_was_written(
 async def test_a_changed_limit_keeps_its_id_and_so_its_counters(office: Administration) -> None:
     await office.apply(**BASE, limits=[RULE], budgets=[BUDGET])
     before = await stored_limits(office)
+    made_ms = office.clock.now_ms()
+    office.clock.advance(60)
+    assert await budget_counts_from(office) == made_ms
     applied = await office.apply(
         limits=[{**RULE, "limit": 100, "mode": "shadow"}],
         budgets=[{**BUDGET, "timezone": "Asia/Tokyo"}],
@@ -156,6 +164,10 @@ async def test_a_changed_limit_keeps_its_id_and_so_its_counters(office: Administ
     after = await stored_limits(office)
     assert [limit.id for limit in after] == [limit.id for limit in before]
     assert [limit.limit for limit in after] == [100, 20_000_000]
+    assert await budget_counts_from(office) == made_ms + 60_000, "another day is another counter"
+    office.clock.advance(60)
+    await office.apply(budgets=[{**BUDGET, "timezone": "Asia/Tokyo", "limit": 1}])
+    assert await budget_counts_from(office) == made_ms + 60_000
 
 
 async def test_pruning_deletes_what_is_not_named_and_nothing_else_does(

@@ -52,6 +52,7 @@ EVERY_KIND: list[Limit] = [
         mode=Mode.SHADOW,
         enabled=False,
         channels=("pager", "mail"),
+        counts_from_ms=NOW_MS + 1,
     ),
     a_concurrency_cap(),
     a_concurrency_cap(USER, surface=Surface.MCP_GATEWAY, mode=Mode.SHADOW, enabled=False),

@@ -8,12 +8,14 @@ import pytest
 from redis.asyncio import Redis
 
 from adapters.memory.limits import MemoryLimitStore
+from adapters.redis.limit_wire import YOUNG_KEY
 from adapters.redis.limits import RedisLimitStore
 from adapters.redis.pipelined import PipelinedCommands
 from adapters.system.clock import SystemClock
 from application.ports.limits import LimitMaintenance, LimitStore
 from domain.errors import Conflict
 from domain.limits.amounts import NOTHING, Spend
+from domain.limits.book import LimitBook
 from domain.limits.budgets import BudgetUnit
 from domain.limits.entries import BudgetEntry, Entry
 from domain.limits.periods import Period
@@ -21,6 +23,7 @@ from domain.limits.reservations import (
     IN_FLIGHT_RETRY_MS,
     Admitted,
     Claim,
+    Epoch,
     Rejected,
     Reservation,
 )
@@ -29,6 +32,7 @@ from tests.support.limits import (
     budget_cap,
     claim,
     concurrency_cap,
+    made_ready,
     requests_rule,
     tokens_rule,
 )
@@ -54,7 +58,7 @@ async def empty_store(
 @pytest.fixture
 async def store(empty_store: Store) -> Store:
     """A store whose budgets are restored."""
-    await empty_store.mark_restored()
+    await made_ready(empty_store)
     return empty_store
 
 
@@ -123,7 +127,7 @@ async def test_strict_limits_are_not_passed_by_concurrent_requests(store: Store,
             return False
         assert (await used(store, entries[kind]))[0] <= 1_000
         spend = Spend(tokens=85, nano_usd=85)
-        await store.settle(verdict.reservation, spend, occurred_at_ms=0)
+        await store.settle(verdict.reservation, spend, occurred_at_ms=now_ms())
         return True
 
     done = sum(await asyncio.gather(*(call() for _ in range(200))))
@@ -136,11 +140,11 @@ async def test_soft_limits_reject_once_they_are_reached(store: Store) -> None:
     rule, cap = tokens_rule(100, Window.DAY), budget(100)
     first = await admitted(store, claim(rule, cap))
     second = await admitted(store, claim(rule, cap))
-    await store.settle(first, Spend(tokens=250), occurred_at_ms=0)
+    await store.settle(first, Spend(tokens=250), occurred_at_ms=now_ms())
     verdict = await store.admit(claim(rule, cap))
     assert isinstance(verdict, Rejected)
     assert verdict.offending == 0
-    await store.settle(second, Spend(tokens=5), occurred_at_ms=0)
+    await store.settle(second, Spend(tokens=5), occurred_at_ms=now_ms())
     assert await used(store, rule, cap) == [255, 255]
 
 
@@ -148,7 +152,7 @@ async def test_settlement_works_once(store: Store) -> None:
     entries = (requests_rule(5), tokens_rule(100, strict=True), budget(100), concurrency_cap(1))
     reservation = await admitted(store, claim(*entries, tokens=60))
     results = await asyncio.gather(
-        *(store.settle(reservation, Spend(tokens=30), occurred_at_ms=0) for _ in range(10))
+        *(store.settle(reservation, Spend(tokens=30), occurred_at_ms=now_ms()) for _ in range(10))
     )
     assert [result.applied for result in results].count(True) == 1
     assert await used(store, *entries) == [1, 30, 30, 0]
@@ -163,7 +167,7 @@ async def test_a_release_gives_everything_back(store: Store) -> None:
     )
     reservation = await admitted(store, claim(*entries, tokens=60))
     assert await used(store, *entries) == [1, 60, 60, 1]
-    await store.settle(reservation, NOTHING, occurred_at_ms=0)
+    await store.settle(reservation, NOTHING, occurred_at_ms=now_ms())
     assert await used(store, *entries) == [0, 0, 0, 0]
 
 
@@ -171,7 +175,7 @@ async def test_each_threshold_is_reported_once_over_all_callers(store: Store) ->
     cap = budget(1_000)
     reservations = [await admitted(store, claim(cap)) for _ in range(50)]
     settled = await asyncio.gather(
-        *(store.settle(each, Spend(tokens=25), occurred_at_ms=0) for each in reservations)
+        *(store.settle(each, Spend(tokens=25), occurred_at_ms=now_ms()) for each in reservations)
     )
     crossings = [crossing for result in settled for crossing in result.crossings]
     assert sorted(crossing.percent for crossing in crossings) == [50, 80, 95, 100]
@@ -191,7 +195,7 @@ async def test_amounts_are_exact_up_to_nine_million_dollars(store: Store) -> Non
     cap = budget(2**53 - 1, unit=BudgetUnit.USD)
     for nano_usd in (9_007_199_254_740_000, 983):
         reservation = await admitted(store, claim(cap))
-        await store.settle(reservation, Spend(nano_usd=nano_usd), occurred_at_ms=0)
+        await store.settle(reservation, Spend(nano_usd=nano_usd), occurred_at_ms=now_ms())
     assert await used(store, cap) == [9_007_199_254_740_983]
 
 
@@ -208,10 +212,10 @@ async def test_an_expired_reservation_is_swept_once_at_its_estimate(store: Store
     assert swept[0].context == b"\x00context"
     assert swept[0].reservation.entries == entries
     assert swept[0].reservation.estimate == Spend(tokens=70)
-    late = await store.settle(reservation, Spend(tokens=900), occurred_at_ms=0)
+    late = await store.settle(reservation, Spend(tokens=900), occurred_at_ms=now_ms())
     assert not late.applied
     assert await used(store, *entries) == [2, 70, 0]
-    assert (await store.settle(alive, NOTHING, occurred_at_ms=0)).applied
+    assert (await store.settle(alive, NOTHING, occurred_at_ms=now_ms())).applied
 
 
 async def test_a_heartbeat_keeps_a_reservation_from_the_sweeper(store: Store) -> None:
@@ -219,7 +223,7 @@ async def test_a_heartbeat_keeps_a_reservation_from_the_sweeper(store: Store) ->
     assert await store.extend(reservation, 60_000)
     assert await store.sweep(10) == []
     assert await used(store, concurrency_cap(1)) == [1]
-    await store.settle(reservation, NOTHING, occurred_at_ms=0)
+    await store.settle(reservation, NOTHING, occurred_at_ms=now_ms())
     assert not await store.extend(reservation, 60_000)
     assert await used(store, concurrency_cap(1)) == [0]
 
@@ -256,56 +260,112 @@ async def test_usage_counts_nothing_and_tells_the_verdict(store: Store) -> None:
 
 async def test_an_empty_store_says_so_until_it_is_restored(empty_store: Store) -> None:
     store, cap = empty_store, budget(1_000, strict=True)
-    assert await store.epoch() == 0
+    assert await store.epoch() == Epoch()
     rejected = await store.admit(claim(cap, tokens=1))
     assert isinstance(rejected, Rejected)
     assert rejected.rebuilding
+    epoch = await store.begin()
+    assert (epoch.at_ms > 0, epoch.restored, epoch.young) == (True, False, False)
+    assert epoch == await store.begin() == await store.epoch()
     span = cap.periods.at(now_ms())
     for _ in range(2):
-        assert await store.restore_budget(cap, span, 900) == 900
-    epoch = await store.mark_restored()
-    assert epoch > 0
-    assert await store.mark_restored() == epoch == await store.epoch()
+        assert await store.restore_budget(cap, span, 900, until_ms=epoch.at_ms) == 900
+    assert not await store.mark_restored(epoch.at_ms - 1), "that store is gone"
+    assert [await store.mark_restored(epoch.at_ms) for _ in range(2)] == [True, False]
+    assert await store.epoch() == Epoch(at_ms=epoch.at_ms, restored=True, young=True)
     reservation = await admitted(store, claim(cap, tokens=60))
-    settled = await store.settle(reservation, Spend(tokens=55), occurred_at_ms=0)
+    settled = await store.settle(reservation, Spend(tokens=55), occurred_at_ms=now_ms())
     assert [crossing.percent for crossing in settled.crossings] == [95]
     assert await used(store, cap) == [955]
+
+
+async def test_what_counts_first_begins_the_epoch_of_an_empty_store(empty_store: Store) -> None:
+    store, cap = empty_store, budget(1_000)
+    verdict = await store.admit(claim(cap))
+    assert isinstance(verdict, Admitted)
+    assert verdict.rebuilding
+    assert verdict.reservation.epoch == (await store.epoch()).at_ms > 0
+    ended_at_ms = verdict.reservation.epoch
+    settled = await store.settle(verdict.reservation, Spend(tokens=600), occurred_at_ms=ended_at_ms)
+    assert (settled.applied, settled.crossings) == (True, ())
+    assert await used(store, cap) == [600]
+
+
+async def test_one_caller_in_each_while_is_given_the_look(store: Store) -> None:
+    assert [await store.claim_look(60_000) for _ in range(3)] == [True, False, False]
+
+
+async def test_a_budget_counts_its_own_part_beside_the_ledgers(store: Store) -> None:
+    now = now_ms()
+    cap = budget_cap(1_000, now, Period.MONTHLY, counts_from_ms=now)
+    span = cap.periods.at(now)
+    for ended_at_ms, expected in ((now - 1, 0), (now, 7)):
+        owed = Reservation.unconfirmed(claim(cap), now)
+        assert (await store.settle(owed, Spend(tokens=7), occurred_at_ms=ended_at_ms)).applied
+        assert await used(store, cap) == [expected]
+    assert await store.restore_budget(cap, span, 500, until_ms=now) == 507
+    assert await store.restore_budget(cap, span, 400, until_ms=now) == 507
+    assert await store.restore_budget(cap, span, 900, until_ms=now - 1) == 507, "of an older cap"
+    assert await store.restore_budget(cap, span, 510, until_ms=now) == 517
 
 
 async def test_reset_forgets_windows_and_budgets_but_holds_leases(store: Store) -> None:
     entries = (requests_rule(5), budget(1_000), concurrency_cap(2))
     reservation = await admitted(store, claim(*entries))
-    await store.settle(reservation, Spend(tokens=40), occurred_at_ms=0)
+    await store.settle(reservation, Spend(tokens=40), occurred_at_ms=now_ms())
     await admitted(store, claim(*entries))
     assert await used(store, *entries) == [2, 40, 1]
-    await store.reset(entries)
+    await store.reset(entries, at_ms=now_ms() + 1)
     assert await used(store, *entries) == [0, 0, 1]
 
 
 async def test_a_claim_without_entries_is_admitted_and_settled(store: Store) -> None:
     reservation = await admitted(store, claim())
-    assert (await store.settle(reservation, Spend(tokens=5), occurred_at_ms=0)).applied
+    assert (await store.settle(reservation, Spend(tokens=5), occurred_at_ms=now_ms())).applied
 
 
-async def test_what_was_over_before_the_epoch_leaves_budgets_to_the_ledger(store: Store) -> None:
-    rule, cap = tokens_rule(1_000, Window.HOUR), budget(1_000)
-    epoch = await store.epoch()
-    for at_ms, in_window, in_budget in ((epoch - 1, 7, 0), (epoch, 14, 7)):
-        owed = Reservation.unconfirmed(claim(rule, cap), at_ms)
+@pytest.mark.parametrize("confirmed", [True, False])
+async def test_what_was_over_before_the_epoch_leaves_budgets_to_the_ledger(
+    empty_store: Store, confirmed: bool
+) -> None:
+    store, rule, cap = empty_store, tokens_rule(1_000, Window.HOUR), budget(1_000)
+    epoch_ms = await made_ready(store)
+    for at_ms, in_window, in_budget in ((epoch_ms - 1, 7, 0), (epoch_ms, 14, 7)):
+        wish = claim(rule, cap)
+        owed = await admitted(store, wish) if confirmed else Reservation.unconfirmed(wish, at_ms)
         assert (await store.settle(owed, Spend(tokens=7), occurred_at_ms=at_ms)).applied
         assert await used(store, rule, cap) == [in_window, in_budget]
         assert not (await store.settle(owed, Spend(tokens=7), occurred_at_ms=at_ms)).applied
-    running = Reservation.unconfirmed(claim(rule, cap), epoch - 1)
-    await store.settle(running, Spend(tokens=7), occurred_at_ms=epoch + 1)
-    assert await used(store, rule, cap) == [21, 14], (
-        "it was not over: the ledger cannot have had it"
-    )
+
+
+async def test_what_is_left_to_the_ledger_makes_the_store_young_again(
+    empty_store: Store, redis_client: Redis
+) -> None:
+    store, cap = empty_store, budget(1_000)
+    epoch_ms = await made_ready(store)
+    await redis_client.delete(YOUNG_KEY)
+    if isinstance(store, MemoryLimitStore):
+        store = MemoryLimitStore(SystemClock(), LimitBook(epoch_ms=epoch_ms, restored=True))
+    for ended_at_ms, young in ((epoch_ms, False), (epoch_ms - 1, True)):
+        owed = Reservation.unconfirmed(claim(cap), epoch_ms)
+        await store.settle(owed, Spend(tokens=7), occurred_at_ms=ended_at_ms)
+        assert (await store.epoch()).young is young
+
+
+async def test_an_abandoned_request_is_charged_as_of_its_beginning(store: Store) -> None:
+    cap, epoch_ms = budget(1_000), (await store.epoch()).at_ms
+    for started_at_ms in (epoch_ms - 1, epoch_ms):
+        await admitted(store, claim(cap, tokens=9, lifetime_ms=1, started_at_ms=started_at_ms))
+    swept = 0
+    while swept < 2:
+        swept += len(await store.sweep(10))
+    assert await used(store, cap) == [9]
 
 
 async def test_readings_tell_what_of_a_budget_is_only_reserved(store: Store) -> None:
     cap = budget(1_000, strict=True)
     reservation = await admitted(store, claim(cap, tokens=400))
-    await store.settle(reservation, Spend(tokens=300), occurred_at_ms=0)
+    await store.settle(reservation, Spend(tokens=300), occurred_at_ms=now_ms())
     verdict = await store.admit(claim(cap, tokens=600))
     assert isinstance(verdict, Admitted)
     assert [(r.used, r.reserved) for r in verdict.readings] == [(900, 600)]

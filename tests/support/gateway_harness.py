@@ -62,6 +62,7 @@ from entrypoints.gateway.app import create_gateway_app
 from entrypoints.gateway.errors import describe_error
 from entrypoints.gateway.services import Gateway
 from entrypoints.health import HealthChecks
+from tests.support.limits import made_ready
 from tests.support.live_server import live_server
 
 UPSTREAM_KEY = "sk-upstream-secret-credential-0001"
@@ -306,7 +307,7 @@ class GatewayHarness:
 async def _ready_store(clock: Clock) -> MemoryLimitStore:
     """Return a store whose budgets count as restored."""
     store = MemoryLimitStore(clock)
-    await store.mark_restored()
+    await made_ready(store)
     return store
 
 

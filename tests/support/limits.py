@@ -5,7 +5,8 @@ from itertools import count
 
 from adapters.redis.limit_scripts import LimitScripts
 from application.ports.clock import Clock
-from domain.limits.amounts import Spend
+from application.ports.limits import LimitMaintenance
+from domain.limits.amounts import MAX_COUNT, Spend
 from domain.limits.budgets import BudgetUnit
 from domain.limits.entries import BudgetEntry, Entry, LeaseEntry, WindowEntry
 from domain.limits.periods import Period, periods_around
@@ -91,6 +92,7 @@ def budget_cap(
     timezone: str = "UTC",
     strict: bool = False,
     shadow: bool = False,
+    counts_from_ms: int = 0,
 ) -> BudgetEntry:
     """Return a budget on a user as the policy would at `now_ms`."""
     return BudgetEntry(
@@ -103,6 +105,7 @@ def budget_cap(
         unit=unit,
         periods=periods_around(period, now_ms, timezone),
         strict=strict,
+        counts_from_ms=counts_from_ms,
     )
 
 
@@ -118,12 +121,26 @@ def concurrency_cap(limit: int, *, rule: str = "c1", shadow: bool = False) -> Le
     )
 
 
-def claim(*entries: Entry, tokens: int = 0, nano_usd: int = 0, lifetime_ms: int = 60_000) -> Claim:
-    """Return a claim with an id of its own."""
+def claim(
+    *entries: Entry,
+    tokens: int = 0,
+    nano_usd: int = 0,
+    lifetime_ms: int = 60_000,
+    started_at_ms: int = MAX_COUNT,
+) -> Claim:
+    """Return a claim with an id of its own; by default it began after every epoch."""
     return Claim(
         reservation_id=f"claim-{next(_numbers)}",
         entries=entries,
         estimate=Spend(tokens=tokens, nano_usd=nano_usd),
         lifetime_ms=lifetime_ms,
+        started_at_ms=started_at_ms,
         context=b"\x00context",
     )
+
+
+async def made_ready(store: LimitMaintenance) -> int:
+    """Begin an epoch with nothing to restore and return it."""
+    epoch = await store.begin()
+    await store.mark_restored(epoch.at_ms)
+    return epoch.at_ms

@@ -8,7 +8,7 @@ from domain.errors import LimitStoreUnavailable
 from domain.limits.amounts import Spend
 from domain.limits.book import LimitBook
 from domain.limits.entries import BudgetEntry, Entry
-from domain.limits.reservations import Abandoned, Admitted, Claim, Reservation, Settled
+from domain.limits.reservations import Abandoned, Admitted, Claim, Epoch, Reservation, Settled
 from domain.records.events import RequestRecord
 from tests.support.manual_clock import ManualClock
 
@@ -70,7 +70,7 @@ class MoodyStore(MemoryLimitStore):
         self._answer()
         return list(await super().sweep(count))
 
-    async def epoch(self) -> int:
+    async def epoch(self) -> Epoch:
         self._answer()
         return await super().epoch()
 

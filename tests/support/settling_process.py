@@ -16,7 +16,7 @@ from adapters.redis.pipelined import PipelinedCommands
 from adapters.system.clock import SystemClock
 from application.gateway.abandonment import abandoned_context
 from application.gateway.limit_settlements import LimitSettlements
-from domain.limits.amounts import Spend
+from domain.limits.amounts import MAX_COUNT, Spend
 from domain.limits.entries import BudgetEntry
 from domain.limits.periods import Period
 from domain.limits.reservations import Admitted, Claim
@@ -44,6 +44,7 @@ async def main(root: Path, redis_url: str, requests: int, settled: int, lifetime
                 entries=entries,
                 estimate=Spend(tokens=ESTIMATED_TOKENS),
                 lifetime_ms=lifetime_ms,
+                started_at_ms=MAX_COUNT,
                 context=abandoned_context(a_call(f"{os.getpid()}-{number}"), a_caller()),
             )
         )

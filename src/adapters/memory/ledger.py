@@ -1,5 +1,6 @@
 """Sums over records in process memory."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
 from application.ports.ledger import Ledger, Spent
@@ -14,18 +15,25 @@ class MemoryLedger(Ledger):
         """`records` is iterated again for every question."""
         self._records = records
 
-    async def spent(self, since_ms: int, until_ms: int) -> Sequence[Spent]:
+    async def spent(
+        self, since_ms: int, until_ms: int, cuts_ms: Sequence[int] = ()
+    ) -> Sequence[Spent]:
         """See `Ledger`."""
-        sums: dict[tuple[SubjectKind, str], tuple[int, int]] = {}
+        sums: dict[tuple[SubjectKind, str, int], tuple[int, int]] = {}
         for record in self._records:
             if since_ms <= record.started_at_ms < until_ms:
-                for bearer in _bearers(record):
-                    tokens, nano_usd = sums.get(bearer, (0, 0))
-                    sums[bearer] = (
+                part = bisect_right(cuts_ms, record.ended_at_ms)
+                for kind, name in _bearers(record):
+                    tokens, nano_usd = sums.get((kind, name, part), (0, 0))
+                    sums[kind, name, part] = (
                         tokens + record.weighted_tokens,
                         nano_usd + record.cost_nano_usd,
                     )
-        return [Spent(*bearer, *total) for bearer, total in sums.items() if any(total)]
+        return [
+            Spent(kind, name, *total, part)
+            for (kind, name, part), total in sums.items()
+            if any(total)
+        ]
 
 
 def _bearers(record: RequestRecord) -> Iterator[tuple[SubjectKind, str]]:

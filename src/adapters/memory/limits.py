@@ -12,6 +12,7 @@ from domain.limits.reservations import (
     Abandoned,
     Admitted,
     Claim,
+    Epoch,
     Rejected,
     Reservation,
     Settled,
@@ -57,18 +58,28 @@ class MemoryLimitStore(LimitStore, LimitMaintenance):
         """See `LimitMaintenance`."""
         return self._book.sweep(count, self._clock.now_ms())
 
-    async def epoch(self) -> int:
+    async def epoch(self) -> Epoch:
         """See `LimitMaintenance`."""
-        return self._book.epoch
+        return self._book.epoch(self._clock.now_ms())
 
-    async def restore_budget(self, entry: BudgetEntry, period: PeriodSpan, used: int) -> int:
+    async def begin(self) -> Epoch:
         """See `LimitMaintenance`."""
-        return self._book.restore_budget(entry, period, used, self._clock.now_ms())
+        return self._book.begin(self._clock.now_ms())
 
-    async def mark_restored(self) -> int:
+    async def mark_restored(self, epoch_ms: int) -> bool:
         """See `LimitMaintenance`."""
-        return self._book.mark_restored(self._clock.now_ms())
+        return self._book.mark_restored(epoch_ms, self._clock.now_ms())
 
-    async def reset(self, entries: Sequence[Entry]) -> None:
+    async def claim_look(self, every_ms: int) -> bool:
         """See `LimitMaintenance`."""
-        self._book.reset(tuple(entries), self._clock.now_ms())
+        return self._book.claim_look(every_ms, self._clock.now_ms())
+
+    async def restore_budget(
+        self, entry: BudgetEntry, period: PeriodSpan, total: int, *, until_ms: int
+    ) -> int:
+        """See `LimitMaintenance`."""
+        return self._book.restore_budget(entry, period, total, until_ms, self._clock.now_ms())
+
+    async def reset(self, entries: Sequence[Entry], *, at_ms: int) -> None:
+        """See `LimitMaintenance`."""
+        self._book.reset(tuple(entries), at_ms, self._clock.now_ms())

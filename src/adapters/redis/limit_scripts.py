@@ -9,13 +9,13 @@ from adapters.redis.pipelined import Script
 _DIRECTORY = Path(__file__).parent / "lua"
 # Every call runs the whole text, so a script is made of the parts it needs and no others.
 _PARTS = {
-    "admit": ("common", "rings", "leases", "budgets", "admit"),
-    "settle": ("common", "rings", "budgets", "settle"),
+    "admit": ("common", "epochs", "rings", "leases", "budgets", "admit"),
+    "settle": ("common", "epochs", "rings", "budgets", "settle"),
     "extend": ("common", "leases", "extend"),
     "due": ("common", "due"),
     "restore": ("common", "budgets", "restore"),
-    "reset": ("common", "budgets", "reset"),
-    "epoch": ("common", "epoch"),
+    "reset": ("common", "epochs", "budgets", "reset"),
+    "epoch": ("common", "epochs", "epoch"),
 }
 
 

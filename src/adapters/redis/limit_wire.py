@@ -13,6 +13,7 @@ from domain.limits.reservations import (
     Admitted,
     Claim,
     Crossing,
+    Epoch,
     Reading,
     Rejected,
     Reservation,
@@ -20,11 +21,13 @@ from domain.limits.reservations import (
     Usage,
 )
 
-VERSION = 2
+VERSION = 3
 # The version is part of every key: programs with different scripts never share a counter's layout.
 PREFIX = f"{{tw}}:l{VERSION}:"
 EPOCH_KEY = PREFIX + "epoch"
 INDEX_KEY = PREFIX + "open"
+YOUNG_KEY = PREFIX + "young"
+LOOK_KEY = PREFIX + "look"
 
 _WINDOW, _SOFT_BUDGET, _STRICT_BUDGET, _LEASE, _SHADOW = 1, 2, 3, 4, 8
 _FIRST_READING, _FIRST_CROSSING = 5, 2
@@ -38,6 +41,15 @@ class _Filed(Struct, frozen=True, array_like=True):
     entries: tuple[Entry, ...]
     estimate: Spend
     context: bytes
+    started_at_ms: int
+
+
+class Found(Struct, frozen=True):
+    """A reservation as the sweeper finds it."""
+
+    reservation: Reservation
+    context: bytes
+    started_at_ms: int
 
 
 _unfile = msgpack.Decoder(_Filed).decode
@@ -78,9 +90,14 @@ def counter_keys(entry: Entry) -> tuple[str, ...]:
     return (PREFIX + entry.counter,)
 
 
-def all_keys(reservation_id: str, prepared: Prepared) -> list[str]:
-    """Return the keys of `admit` and `settle`, declared in the order the scripts expect."""
+def admission_keys(reservation_id: str, prepared: Prepared) -> list[str]:
+    """Return the keys of `admit`, declared in the order the script expects."""
     return [EPOCH_KEY, INDEX_KEY, record_key(reservation_id), *prepared.keys]
+
+
+def settlement_keys(reservation_id: str, prepared: Prepared) -> list[str]:
+    """Return the keys of `settle`, declared in the order the script expects."""
+    return [EPOCH_KEY, INDEX_KEY, record_key(reservation_id), YOUNG_KEY, *prepared.keys]
 
 
 def arguments(*numbers: int) -> bytes:
@@ -90,11 +107,11 @@ def arguments(*numbers: int) -> bytes:
 
 def file(claim: Claim, prepared: Prepared) -> bytes:
     """Return what the sweeper will read."""
-    return _pack((prepared.filed, claim.estimate, claim.context))
+    return _pack((prepared.filed, claim.estimate, claim.context, claim.started_at_ms))
 
 
-def unfile(reservation_id: str, record: bytes) -> tuple[Reservation, bytes]:
-    """Return the reservation of a record, and its context.
+def unfile(reservation_id: str, record: bytes) -> Found:
+    """Return the reservation of a record, and what goes with it.
 
     Raises:
         msgspec.DecodeError, ValueError: not a record of this version.
@@ -108,7 +125,7 @@ def unfile(reservation_id: str, record: bytes) -> tuple[Reservation, bytes]:
         epoch=0,
         admitted_at_ms=int(admitted_at),
     )
-    return reservation, found.context
+    return Found(reservation, found.context, found.started_at_ms)
 
 
 def dues(reservation: Reservation, actual: Spend) -> bytes:
@@ -120,6 +137,8 @@ def dues(reservation: Reservation, actual: Spend) -> bytes:
         else:
             charged = entry.charge(reservation.estimate)
             numbers += _numbers(entry, charged, entry.actual(actual))
+            if isinstance(entry, BudgetEntry):
+                numbers.append(entry.counts_from_ms)
     return _pack(numbers)
 
 
@@ -128,10 +147,16 @@ def boundaries(entries: Sequence[WindowEntry | BudgetEntry]) -> list[int]:
     numbers: list[int] = []
     for entry in entries:
         if isinstance(entry, BudgetEntry):
-            numbers += (_SOFT_BUDGET, entry.periods.before.end_ms)
+            before, after = entry.periods.before.end_ms, entry.periods.after.end_ms
+            numbers += (_SOFT_BUDGET, before, after, entry.counts_from_ms)
         else:
-            numbers += (_WINDOW, 0)
+            numbers += (_WINDOW, 0, 0, 0)
     return numbers
+
+
+def epoch_of(kept: int, young: int) -> Epoch:
+    """Read an epoch as it is kept: below 0 while its budgets are being restored."""
+    return Epoch(at_ms=abs(kept), restored=kept > 0, young=bool(young))
 
 
 def usage_of(entries: Sequence[Entry], reply: Sequence[int]) -> Usage:
@@ -140,7 +165,7 @@ def usage_of(entries: Sequence[Entry], reply: Sequence[int]) -> Usage:
         offending=None if reply[1] < 0 else reply[1],
         retry_after_ms=None if reply[2] == _NEVER else reply[2],
         readings=_readings(entries, reply),
-        rebuilding=not reply[3],
+        rebuilding=reply[3] <= 0,
     )
 
 
@@ -153,16 +178,16 @@ def verdict_of(claim: Claim, reply: Sequence[int]) -> Admitted | Rejected:
             entry=claim.entries[reply[1]],
             retry_after_ms=None if reply[2] == _NEVER else reply[2],
             readings=readings,
-            rebuilding=not reply[3],
+            rebuilding=reply[3] <= 0,
         )
     reservation = Reservation(
         id=claim.reservation_id,
         entries=claim.entries,
         estimate=claim.estimate,
-        epoch=reply[3],
+        epoch=abs(reply[3]),
         admitted_at_ms=reply[4],
     )
-    return Admitted(reservation=reservation, readings=readings, rebuilding=not reply[3])
+    return Admitted(reservation=reservation, readings=readings, rebuilding=reply[3] <= 0)
 
 
 def settled_of(reservation: Reservation, reply: Sequence[int]) -> Settled:

@@ -19,6 +19,7 @@ from domain.limits.reservations import (
     Abandoned,
     Admitted,
     Claim,
+    Epoch,
     Rejected,
     Reservation,
     Settled,
@@ -45,7 +46,7 @@ class RedisLimitStore(LimitStore, LimitMaintenance):
         prepared = self._prepared(claim.entries)
         reply = await self._run(
             self._scripts.admit,
-            wire.all_keys(claim.reservation_id, prepared),
+            wire.admission_keys(claim.reservation_id, prepared),
             wire.arguments(_FOR_REAL, claim.lifetime_ms),
             claim.reservation_id,
             prepared.demands(claim.estimate),
@@ -60,7 +61,7 @@ class RedisLimitStore(LimitStore, LimitMaintenance):
         prepared = self._prepared(entries)
         reply = await self._run(
             self._scripts.admit,
-            wire.all_keys("", prepared),
+            wire.admission_keys("", prepared),
             wire.arguments(_DRY_RUN, 0),
             "",
             prepared.demands(estimate),
@@ -94,55 +95,77 @@ class RedisLimitStore(LimitStore, LimitMaintenance):
             self._scripts.due, [wire.INDEX_KEY], [wire.arguments(count)]
         )
         expired, beyond = cast("list[list[bytes]]", reply)
-        for reservation, _ in await self._read(beyond):
-            await self.extend(reservation, LONGEST_LIFETIME_MS)
+        for each in await self._read(beyond):
+            await self.extend(each.reservation, LONGEST_LIFETIME_MS)
         found = await self._read(expired)
         settlements = await asyncio.gather(
             *(
-                self._settle(each, each.estimate, each.admitted_at_ms, sweeping=True)
-                for each, _ in found
+                self._settle(
+                    each.reservation,
+                    each.reservation.estimate,
+                    each.started_at_ms,
+                    sweeping=True,
+                )
+                for each in found
             ),
             return_exceptions=True,
         )
         swept: list[Abandoned] = []
         failures: list[BaseException] = []
-        for (reservation, context), settled in zip(found, settlements, strict=True):
+        for each, settled in zip(found, settlements, strict=True):
             if isinstance(settled, BaseException):
                 failures.append(settled)
             elif settled.applied:
                 swept.append(
-                    Abandoned(reservation=reservation, context=context, crossings=settled.crossings)
+                    Abandoned(
+                        reservation=each.reservation,
+                        context=each.context,
+                        crossings=settled.crossings,
+                    )
                 )
         # What was applied is told to nobody else, so one failure must not hide the others.
         if failures and not swept:
             raise failures[0]
         return swept
 
-    async def epoch(self) -> int:
+    async def epoch(self) -> Epoch:
         """See `LimitMaintenance`."""
-        return int(cast("bytes | None", await self._commands.call("GET", wire.EPOCH_KEY)) or 0)
+        reply = await self._commands.call("MGET", wire.EPOCH_KEY, wire.YOUNG_KEY)
+        kept, young = cast("list[bytes | None]", reply)
+        return wire.epoch_of(int(kept or 0), int(young or 0))
 
-    async def restore_budget(self, entry: BudgetEntry, period: PeriodSpan, used: int) -> int:
+    async def begin(self) -> Epoch:
+        """See `LimitMaintenance`."""
+        kept, young, _ = await self._epoch(0)
+        return wire.epoch_of(kept, young)
+
+    async def mark_restored(self, epoch_ms: int) -> bool:
+        """See `LimitMaintenance`."""
+        return bool(epoch_ms) and (await self._epoch(epoch_ms))[2] == 1
+
+    async def claim_look(self, every_ms: int) -> bool:
+        """See `LimitMaintenance`."""
+        reply = await self._commands.call("SET", wire.LOOK_KEY, "1", "NX", "PX", every_ms)
+        return reply is not None
+
+    async def restore_budget(
+        self, entry: BudgetEntry, period: PeriodSpan, total: int, *, until_ms: int
+    ) -> int:
         """See `LimitMaintenance`."""
         reply = await self._commands.run(
             self._scripts.restore,
             [wire.PREFIX + entry.key(period)],
-            [wire.arguments(used, entry.limit, period.end_ms)],
+            [wire.arguments(total, until_ms, entry.limit, period.end_ms)],
         )
         return cast("int", reply)
 
-    async def mark_restored(self) -> int:
-        """See `LimitMaintenance`."""
-        reply = await self._commands.run(self._scripts.epoch, [wire.EPOCH_KEY], [wire.arguments()])
-        return cast("int", reply)
-
-    async def reset(self, entries: Sequence[Entry]) -> None:
+    async def reset(self, entries: Sequence[Entry], *, at_ms: int) -> None:
         """See `LimitMaintenance`."""
         counted = [entry for entry in entries if not isinstance(entry, LeaseEntry)]
-        await self._commands.run(
+        await self._run(
             self._scripts.reset,
-            [key for entry in counted for key in wire.counter_keys(entry)],
-            [wire.arguments(*wire.boundaries(counted))],
+            [wire.EPOCH_KEY, *(key for entry in counted for key in wire.counter_keys(entry))],
+            wire.arguments(at_ms, *wire.boundaries(counted)),
         )
 
     async def aclose(self) -> None:
@@ -164,7 +187,7 @@ class RedisLimitStore(LimitStore, LimitMaintenance):
     ) -> Settled:
         reply = await self._run(
             self._scripts.settle,
-            wire.all_keys(reservation.id, self._prepared(reservation.entries)),
+            wire.settlement_keys(reservation.id, self._prepared(reservation.entries)),
             wire.arguments(
                 int(sweeping), reservation.epoch, reservation.admitted_at_ms, occurred_at_ms
             ),
@@ -173,7 +196,14 @@ class RedisLimitStore(LimitStore, LimitMaintenance):
         )
         return wire.settled_of(reservation, reply)
 
-    async def _read(self, ids: Sequence[bytes]) -> list[tuple[Reservation, bytes]]:
+    async def _epoch(self, ending_ms: int) -> list[int]:
+        return await self._run(
+            self._scripts.epoch,
+            [wire.EPOCH_KEY, wire.YOUNG_KEY],
+            wire.arguments(ending_ms),
+        )
+
+    async def _read(self, ids: Sequence[bytes]) -> list[wire.Found]:
         """Return the reservations of `ids`; what cannot be read leaves the index for good.
 
         A record is missing when the store lost it, and cannot be read only if something else than
@@ -183,7 +213,7 @@ class RedisLimitStore(LimitStore, LimitMaintenance):
             return []
         names = [each.decode() for each in ids]
         records = await self._commands.call("MGET", *(wire.record_key(name) for name in names))
-        found: list[tuple[Reservation, bytes]] = []
+        found: list[wire.Found] = []
         lost: list[str] = []
         for name, record in zip(names, cast("list[bytes | None]", records), strict=True):
             try:

@@ -181,6 +181,7 @@ def _columns(limit: Limit) -> dict[str, object]:
             columns["timezone"] = limit.timezone
             columns["enforcement"] = limit.enforcement.value
             columns["channels"] = list(limit.channels)
+            columns["counts_from"] = limit.counts_from_ms
         case ConcurrencyCap():
             columns["surface"] = limit.surface.value
     return columns
@@ -216,6 +217,7 @@ def _cap(row: BudgetCapRow) -> BudgetCap:
         mode=Mode(row.mode),
         enabled=row.enabled,
         channels=tuple(row.channels),
+        counts_from_ms=row.counts_from,
     )
 
 

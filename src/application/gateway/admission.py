@@ -122,14 +122,17 @@ class Ticket:
             self._attempt.settle(NOTHING)
             self._attempt = None
 
-    def settle(self, actual: Spend) -> None:
-        """Charge `actual` for everything held. A second call does nothing."""
+    def settle(self, actual: Spend, *, ended_at_ms: int | None = None) -> None:
+        """Charge `actual` for everything held, by default as of now. A second call does nothing.
+
+        What the record of the request accounts for must be charged as of the record's end.
+        """
         if self._settled:
             return
         self._settled = True
-        self._admission.settle(self._held, self._local, actual)
+        self._admission.settle(self._held, self._local, actual, ended_at_ms)
         if self._attempt is not None:
-            self._attempt.settle(actual)
+            self._attempt.settle(actual, ended_at_ms=ended_at_ms)
 
 
 class Admission:
@@ -211,12 +214,17 @@ class Admission:
         return attempt
 
     def settle(
-        self, held: Sequence[Reservation], local: Sequence[Reservation], actual: Spend
+        self,
+        held: Sequence[Reservation],
+        local: Sequence[Reservation],
+        actual: Spend,
+        ended_at_ms: int | None,
     ) -> None:
         """Hand what was used over to the settlement queue; never waits, never fails."""
         now_ms = self._clock.now_ms()
+        occurred_at_ms = now_ms if ended_at_ms is None else ended_at_ms
         for reservation in held:
-            self._settlements.settle(reservation, actual, occurred_at_ms=now_ms)
+            self._settlements.settle(reservation, actual, occurred_at_ms=occurred_at_ms)
         for reservation in local:
             self._gate.settle_local(reservation, actual, now_ms)
 
@@ -243,6 +251,7 @@ class Admission:
                 ticket.expected, model, call.started_at_ms
             ),  # as the record prices it
             lifetime_ms=RESERVATION_LIFETIME_MS,
+            started_at_ms=call.started_at_ms,
             context=context,
         )
         try:

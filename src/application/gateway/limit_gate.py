@@ -163,4 +163,4 @@ _NOTHING_EXPECTED = Spend(requests=0)
 
 def _fresh_book() -> LimitBook:
     """Return an empty book whose budgets count as restored: it knows of no earlier use."""
-    return LimitBook(epoch=1)
+    return LimitBook(epoch_ms=1, restored=True)

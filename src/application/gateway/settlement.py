@@ -212,7 +212,7 @@ class Settlement:
             limit_label=limit_label,
         )
         if self._ticket is not None:
-            self._ticket.settle(self._spend(record))
+            self._ticket.settle(self._spend(record), ended_at_ms=record.ended_at_ms)
         self._books.journal.close(record)
         self._note_kept(outcome)
         self._books.telemetry.request_ended(record)
@@ -251,12 +251,13 @@ class Settlement:
     def _record_if_abandoned(self) -> RequestRecord:
         """Return the record should this process die now.
 
-        Its usage is what the sweeper then charges, so that record and counters agree.
+        Its usage, and that it takes no time, is what the sweeper goes by, so that record and
+        counters agree.
         """
-        if self._ticket is None:
-            return self._record(outcome=Outcome.ABANDONED, status=0)
-        expected = (self._ticket.expected, UsageSource.ESTIMATED)
-        return self._record(outcome=Outcome.ABANDONED, status=0, charged=expected)
+        expected = None
+        if self._ticket is not None:
+            expected = (self._ticket.expected, UsageSource.ESTIMATED)
+        return self._record(outcome=Outcome.ABANDONED, status=0, charged=expected, ended=False)
 
     def _usage(self, outcome: Outcome) -> tuple[TokenUsage, UsageSource]:
         summary = self._summary
@@ -287,10 +288,11 @@ class Settlement:
         error_code: str = "",
         limit_label: str = "",
         charged: tuple[TokenUsage, UsageSource] | None = None,
+        ended: bool = True,
     ) -> RequestRecord:
         call, caller, model = self._call, self._caller, self._model
         route, provider, summary = self._route, self._provider, self._summary
-        now = self._books.clock.monotonic()
+        now = self._books.clock.monotonic() if ended else call.started
         usage, source = charged or self._usage(outcome)
         cost = model.prices.cost(usage, call.started_at_ms) if model is not None else None
         weighted = (
@@ -302,7 +304,7 @@ class Settlement:
         # Texts of a caller's choosing are kept for known callers only: nobody else may fill disks.
         upstream_s = (
             (self._upstream_ended_at or now) - self._dispatched_at
-            if self._dispatched_at is not None
+            if self._dispatched_at is not None and ended
             else 0.0
         )
         return RequestRecord(

@@ -11,6 +11,7 @@ from domain.limits.reservations import (
     Abandoned,
     Admitted,
     Claim,
+    Epoch,
     Rejected,
     Reservation,
     Settled,
@@ -49,8 +50,10 @@ class LimitStore(Protocol):
         `requests=1` with no tokens for one that failed upstream. Settling again, also after
         `LimitStoreUnavailable` or from a journal, is safe and changes nothing.
 
-        `occurred_at_ms` is when the usage happened by the caller's clock. It matters only for a
-        reservation the store does not know: its windows count then.
+        `occurred_at_ms` is when the request ended by the caller's clock: the same integer as
+        `RequestRecord.ended_at_ms`, for it decides who counts the request. Budgets are charged from
+        the store's epoch on; what ended before comes from the ledger. Windows of a reservation that
+        the store does not know count then.
 
         Raises:
             LimitStoreUnavailable
@@ -89,24 +92,48 @@ class LimitMaintenance(Protocol):
         ...
 
     @abstractmethod
-    async def epoch(self) -> int:
-        """Return the store's epoch, 0 when it is empty and budgets are to be restored."""
+    async def epoch(self) -> Epoch:
+        """Return how much the store knows."""
         ...
 
     @abstractmethod
-    async def restore_budget(self, entry: BudgetEntry, period: PeriodSpan, used: int) -> int:
-        """Raise a counter to a total known from the ledger and return what it then holds.
+    async def begin(self) -> Epoch:
+        """Begin an epoch unless there is one; return it.
 
-        Never lowers it and may be repeated. Thresholds up to `used` count as having fired.
+        So does whatever the store counts first. Whoever finds one that is not restored goes on with
+        it.
         """
         ...
 
     @abstractmethod
-    async def mark_restored(self) -> int:
-        """Begin a new epoch unless one runs; return the epoch. Strict budgets admit again."""
+    async def mark_restored(self, epoch_ms: int) -> bool:
+        """End the rebuilding of this epoch: strict budgets admit again, and it is young.
+
+        False when that was done before, or the store was wiped meanwhile.
+        """
         ...
 
     @abstractmethod
-    async def reset(self, entries: Sequence[Entry]) -> None:
-        """Forget what windows and current budgets counted; leases and fired alerts stay."""
+    async def claim_look(self, every_ms: int) -> bool:
+        """Return True to one caller of all processes in every `every_ms` milliseconds."""
+        ...
+
+    @abstractmethod
+    async def restore_budget(
+        self, entry: BudgetEntry, period: PeriodSpan, total: int, *, until_ms: int
+    ) -> int:
+        """Take over the ledger's sum of what ended before `until_ms`; return what counts then.
+
+        `until_ms` is the later one of the epoch and the entry's `counts_from_ms`. The sum replaces
+        what the counter already has of it: repeating is right, and a smaller sum changes nothing.
+        Thresholds up to `total` count as having fired.
+        """
+        ...
+
+    @abstractmethod
+    async def reset(self, entries: Sequence[Entry], *, at_ms: int) -> None:
+        """Forget what windows and current budgets counted; leases and fired alerts stay.
+
+        Of budgets, what ended before `at_ms`: a later `settle` of such a request is not charged.
+        """
         ...

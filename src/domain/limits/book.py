@@ -18,10 +18,12 @@ from domain.limits.reservations import (
     KEEP_MS,
     LONGEST_LIFETIME_MS,
     REBUILD_RETRY_MS,
+    YOUNG_MS,
     Abandoned,
     Admitted,
     Claim,
     Crossing,
+    Epoch,
     Reading,
     Rejected,
     Reservation,
@@ -37,6 +39,7 @@ class _Open:
 
     reservation: Reservation
     context: bytes
+    started_at_ms: int
     expires_at_ms: int
 
 
@@ -52,11 +55,15 @@ class _PeriodCounter:
 class LimitBook:
     """The state of a limit store.
 
-    `epoch` is 0 from the moment the book is empty until its budgets have been restored. Meanwhile
-    strict budgets admit nothing and no alert fires.
+    An empty book has no epoch; whatever counts first begins one. Then the ledger's sums are
+    restored, and `mark_restored` ends the rebuilding. Until then strict budgets admit nothing and
+    no alert fires.
     """
 
-    epoch: int = 0
+    epoch_ms: int = 0
+    restored: bool = False
+    _young_until_ms: int = 0
+    _looked_until_ms: int = 0
     _rings: dict[str, Ring] = field(default_factory=dict[str, Ring])
     _budgets: dict[str, _PeriodCounter] = field(default_factory=dict[str, _PeriodCounter])
     _leases: dict[str, LeaseSet] = field(default_factory=dict[str, LeaseSet])
@@ -84,10 +91,11 @@ class LimitBook:
             id=claim.reservation_id,
             entries=claim.entries,
             estimate=claim.estimate,
-            epoch=self.epoch,
+            epoch=self.begin(now_ms).at_ms,
             admitted_at_ms=now_ms,
         )
-        opened = _Open(reservation, claim.context, now_ms + claim.lifetime_ms)
+        expires_at_ms = now_ms + claim.lifetime_ms
+        opened = _Open(reservation, claim.context, claim.started_at_ms, expires_at_ms)
         self._open[reservation.id] = opened
         for entry in claim.entries:
             self._count(entry, opened)
@@ -114,7 +122,7 @@ class LimitBook:
             offending=offending,
             retry_after_ms=_longest(waits),
             readings=tuple(readings),
-            rebuilding=not self.epoch,
+            rebuilding=not self.restored,
         )
 
     def settle(
@@ -128,19 +136,22 @@ class LimitBook:
 
         An unknown reservation is charged in full if this store may not have seen it: it was never
         confirmed, or by a store that has been wiped since. Then windows count at `occurred_at_ms`.
-        Budgets are left alone if it was over before this epoch began: they were restored from the
-        ledger, which has it already or makes up for it, and charging it too would count it twice.
+
+        What ended before this epoch began, or before its cap counts, is not charged to budgets,
+        whether reserved or not: their counters have it from the ledger, or will have, for the book
+        is young again.
         """
         opened = self._open.pop(reservation.id, None)
-        doubtful = not reservation.epoch or reservation.epoch != self.epoch
+        doubtful = not reservation.epoch or reservation.epoch != self.epoch_ms
         if opened is None and (not doubtful or reservation.id in self._closed):
             return Settled(applied=False)
         if doubtful:
             self._closed[reservation.id] = now_ms + KEEP_MS
+        self.begin(now_ms)
         if opened is None:
             crossings = self._charge_unreserved(reservation, actual, occurred_at_ms, now_ms)
         else:
-            crossings = self._charge_reserved(opened.reservation, actual, now_ms)
+            crossings = self._charge_reserved(opened.reservation, actual, occurred_at_ms, now_ms)
         return Settled(applied=True, crossings=tuple(crossings))
 
     def extend(self, reservation: Reservation, lifetime_ms: int, now_ms: int) -> bool:
@@ -171,36 +182,64 @@ class LimitBook:
             opened = self._open.pop(reservation_id)
             found = opened.reservation
             self._closed[reservation_id] = now_ms + KEEP_MS
-            crossings = tuple(self._charge_reserved(found, found.estimate, now_ms))
+            crossings = tuple(
+                self._charge_reserved(found, found.estimate, opened.started_at_ms, now_ms)
+            )
             swept.append(Abandoned(reservation=found, context=opened.context, crossings=crossings))
         return swept
 
-    def mark_restored(self, now_ms: int) -> int:
-        """Begin an epoch unless one runs; return the epoch."""
-        self.epoch = self.epoch or now_ms
-        return self.epoch
+    def epoch(self, now_ms: int) -> Epoch:
+        """Return how much this book knows."""
+        return Epoch(
+            at_ms=self.epoch_ms, restored=self.restored, young=now_ms < self._young_until_ms
+        )
 
-    def restore_budget(self, entry: BudgetEntry, period: PeriodSpan, used: int, now_ms: int) -> int:
-        """Raise the counter of `period` to `used`; return what it holds then.
+    def begin(self, now_ms: int) -> Epoch:
+        """Begin an epoch unless there is one."""
+        self.epoch_ms = self.epoch_ms or now_ms
+        return self.epoch(now_ms)
+
+    def mark_restored(self, epoch_ms: int, now_ms: int) -> bool:
+        """End the rebuilding of this very epoch; False if it is over or the book lost it."""
+        if self.restored or not epoch_ms or self.epoch_ms != epoch_ms:
+            return False
+        self.restored, self._young_until_ms = True, now_ms + YOUNG_MS
+        return True
+
+    def claim_look(self, every_ms: int, now_ms: int) -> bool:
+        """Return True once in every `every_ms`."""
+        if now_ms < self._looked_until_ms:
+            return False
+        self._looked_until_ms = now_ms + every_ms
+        return True
+
+    def restore_budget(
+        self, entry: BudgetEntry, period: PeriodSpan, total: int, until_ms: int, now_ms: int
+    ) -> int:
+        """Take over the ledger's sum of what ended before `until_ms`; return what counts then.
 
         Does nothing (and returns 0) for a period that ended so long ago that its counter is gone.
         """
         counter = self._budget(entry, period, now_ms)
         if counter is None:
             return 0
-        counter.restore(used, entry.limit)
+        counter.restore(total, entry.limit, until_ms)
         return counter.used
 
-    def reset(self, entries: tuple[Entry, ...], now_ms: int) -> None:
-        """Forget what was counted. Reservations, leases and fired alerts stay."""
+    def reset(self, entries: tuple[Entry, ...], at_ms: int, now_ms: int) -> None:
+        """Forget what was counted; of budgets, what ended before `at_ms`.
+
+        Reservations, leases and fired alerts stay.
+        """
+        self.begin(now_ms)
         for entry in entries:
             match entry:
                 case WindowEntry():
                     self._rings.pop(entry.counter, None)
                 case BudgetEntry():
-                    found = self._budgets.get(entry.key(entry.periods.at(now_ms)))
-                    if found is not None:
-                        found.counter.used = 0
+                    counter = self._budget(entry, entry.periods.at(now_ms), now_ms)
+                    if counter is not None:
+                        counter.forget(max(self._partition_ms(entry) + 1, at_ms))
                 case LeaseEntry():
                     pass
 
@@ -245,7 +284,7 @@ class LimitBook:
                     ends_ms = max(1, period.end_ms - now_ms)
                     fits_later = counter.used + demand <= entry.limit
                     return min(IN_FLIGHT_RETRY_MS, ends_ms) if fits_later else ends_ms
-                return REBUILD_RETRY_MS if entry.strict and not self.epoch else 0
+                return REBUILD_RETRY_MS if entry.strict and not self.restored else 0
 
     def _reading(self, entry: Entry, now_ms: int, *, exceeded: bool) -> Reading:
         match entry:
@@ -274,7 +313,7 @@ class LimitBook:
                     counter.reserve(entry.charge(opened.reservation.estimate))
 
     def _charge_reserved(
-        self, reservation: Reservation, actual: Spend, now_ms: int
+        self, reservation: Reservation, actual: Spend, occurred_at_ms: int, now_ms: int
     ) -> Iterator[Crossing]:
         for entry in reservation.entries:
             charged, due = 0, 0
@@ -287,35 +326,48 @@ class LimitBook:
                 case LeaseEntry():
                     self._lease_set(entry).release(reservation.id)
                 case BudgetEntry():
-                    yield from self._charge_budget(entry, reservation, charged, due, now_ms)
+                    yield from self._charge_budget(
+                        entry, reservation, charged, due, occurred_at_ms, now_ms
+                    )
 
     def _charge_unreserved(
         self, reservation: Reservation, actual: Spend, occurred_at_ms: int, now_ms: int
     ) -> Iterator[Crossing]:
-        in_ledger = max(reservation.admitted_at_ms, occurred_at_ms) < self.epoch
         for entry in reservation.entries:
             match entry:
                 case WindowEntry():
                     self._ring(entry).backdate(now_ms, occurred_at_ms, entry.actual(actual))
                 case LeaseEntry():
                     self._lease_set(entry).release(reservation.id)
-                case BudgetEntry() if not in_ledger:
-                    due = entry.actual(actual)
-                    yield from self._charge_budget(entry, reservation, 0, due, now_ms)
                 case BudgetEntry():
-                    pass
+                    due = entry.actual(actual)
+                    yield from self._charge_budget(
+                        entry, reservation, 0, due, occurred_at_ms, now_ms
+                    )
 
     def _charge_budget(
-        self, entry: BudgetEntry, reservation: Reservation, reserved: int, due: int, now_ms: int
+        self,
+        entry: BudgetEntry,
+        reservation: Reservation,
+        reserved: int,
+        due: int,
+        occurred_at_ms: int,
+        now_ms: int,
     ) -> Iterator[Crossing]:
         period = entry.periods.at(reservation.admitted_at_ms)
         counter = self._budget(entry, period, now_ms)
         if counter is None or not (reserved or due):
             return
-        counter.settle(reserved, due)
-        if self.epoch:
+        counter.release(reserved)
+        if not counter.charge(due, occurred_at_ms, self._partition_ms(entry)):
+            self._young_until_ms = now_ms + YOUNG_MS
+        if self.restored:
             for percent in counter.cross(entry.limit):
                 yield Crossing(entry=entry, period=period, percent=percent, used=counter.used)
+
+    def _partition_ms(self, entry: BudgetEntry) -> int:
+        """Return from when on `entry` is charged as requests are settled."""
+        return max(self.epoch_ms, entry.counts_from_ms)
 
     def _ring(self, entry: WindowEntry) -> Ring:
         return self._rings.setdefault(entry.counter, Ring(entry.bucket_ms))

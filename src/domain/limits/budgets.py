@@ -30,11 +30,17 @@ class BudgetCounter:
 
     `alerted` has one bit per threshold, in the order of `THRESHOLDS`; bits are never cleared, so a
     threshold fires once per period whatever happens to the limit.
+
+    Every request belongs to one of two sides, told apart by the instant at which it ended: from the
+    partition instant `of` on it is charged here, before it the ledger's sum has it. `base` is the
+    part of `used` that the ledger owns, so that its sum replaces that part and nothing else.
     """
 
     used: int = 0
     reserved: int = 0
     alerted: int = 0
+    base: int = 0
+    of: int = 0
 
     @property
     def taken(self) -> int:
@@ -45,10 +51,22 @@ class BudgetCounter:
         """Set `amount` aside; saturates at `MAX_COUNT`."""
         self.reserved += min(amount, MAX_COUNT - self.taken)
 
-    def settle(self, reserved: int, actual: int) -> None:
-        """Replace a reservation by what was used."""
+    def release(self, reserved: int) -> None:
+        """Give back what was set aside."""
         self.reserved = max(0, self.reserved - reserved)
+
+    def charge(self, actual: int, occurred_at_ms: int, partition_ms: int) -> bool:
+        """Count what was used; False if that is left to the ledger's sum."""
+        self.divide(partition_ms)
+        if occurred_at_ms < self.of:
+            return not actual
         self.used += min(actual, MAX_COUNT - self.taken)
+        return True
+
+    def divide(self, partition_ms: int) -> None:
+        """Move to a later partition instant: all that was counted happened before it."""
+        if partition_ms > self.of:
+            self.base, self.of = self.used, partition_ms
 
     def cross(self, limit: int) -> tuple[int, ...]:
         """Return the thresholds (percent, rising) reached for the first time, and mark them."""
@@ -63,12 +81,26 @@ class BudgetCounter:
                 crossed.append(percent)
         return tuple(crossed)
 
-    def restore(self, used: int, limit: int) -> None:
-        """Raise `used` to a total known from the ledger; its alerts count as fired.
+    def restore(self, total: int, limit: int, partition_ms: int) -> None:
+        """Take over the ledger's sum of what ended before `partition_ms`; its alerts count as fired.
 
-        Doing it again changes nothing, and it never takes away what was charged meanwhile.
+        Exact however often and in whatever order it is done: sums only grow. A sum up to an earlier
+        instant than the counter's own says nothing about it and is ignored.
         """
-        fresh = BudgetCounter(used=min(used, MAX_COUNT))
+        self.divide(partition_ms)
+        if partition_ms < self.of:
+            return
+        fresh = BudgetCounter(used=min(total, MAX_COUNT))
         fresh.cross(limit)
-        self.used = max(self.used, min(fresh.used, MAX_COUNT - self.reserved))
         self.alerted |= fresh.alerted
+        added = min(max(0, fresh.used - self.base), MAX_COUNT - self.taken)
+        self.base += added
+        self.used += added
+
+    def forget(self, partition_ms: int) -> None:
+        """Begin at nothing: what ended before `partition_ms` is not to count any more.
+
+        The instant moves in any case, so that the ledger's sum does not bring back what it had.
+        """
+        self.of = max(partition_ms, self.of + 1)
+        self.used = self.base = 0

@@ -67,13 +67,15 @@ class WindowEntry(_Entry, frozen=True, kw_only=True, array_like=True, tag="w"):
 class BudgetEntry(_Entry, frozen=True, kw_only=True, array_like=True, tag="b"):
     """A calendar budget around the nearest period boundary; the store's clock picks the period.
 
-    `counter` names the cap's counters without the period; the period's id completes it.
+    `counter` names the cap's counters without the period; the period's id completes it. What ended
+    before `counts_from_ms` is the ledger's to count (`BudgetCap.counts_from_ms`).
     """
 
     counter: str
     unit: BudgetUnit
     periods: PeriodPair
     strict: bool = False
+    counts_from_ms: int = 0
 
     def key(self, period: PeriodSpan) -> str:
         """Return the name of the counter of one period."""

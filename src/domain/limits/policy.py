@@ -182,10 +182,11 @@ def _entry(limit: Limit, subject: Subject, value: int, now_ms: int) -> Entry:
                 label=label,
                 limit=value,
                 shadow=shadow,
-                counter=f"b:{whose}:{limit.unit}:{limit.id}",
+                counter=f"b:{whose}:{limit.unit}:{limit.timezone}:{limit.id}",
                 unit=limit.unit,
                 periods=periods_around(limit.period, now_ms, limit.timezone),
                 strict=limit.enforcement is Enforcement.STRICT,
+                counts_from_ms=limit.counts_from_ms,
             )
         case ConcurrencyCap():
             return LeaseEntry(

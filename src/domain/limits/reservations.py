@@ -13,10 +13,28 @@ IN_FLIGHT_RETRY_MS = 2_000
 # No reservation lives longer without a heartbeat. An expiry further ahead is from before the clock
 # of the store stepped back.
 LONGEST_LIFETIME_MS = 10 * 60_000
+# How long records may be on their way to the ledger after a store was restored, or after something
+# was settled that is the ledger's to count.
+YOUNG_MS = 10 * 60_000
 # How long a budget counter outlives its period, so that calls which end later are still charged to
 # the period in which they were admitted; also how long a closed reservation is remembered where a
 # second settlement could otherwise not be told from the first.
 KEEP_MS = 2 * 24 * 3_600_000
+
+
+class Epoch(Struct, frozen=True, kw_only=True):
+    """How much a store knows.
+
+    Attributes:
+        at_ms: what ended from this instant on is charged as it is settled, what ended before is the
+            ledger's. 0 in an empty store that nobody has used yet.
+        restored: the ledger's sums are in, so strict budgets admit and alerts fire.
+        young: the ledger may have got records since that its sums had to have.
+    """
+
+    at_ms: int = 0
+    restored: bool = False
+    young: bool = False
 
 
 class Claim(Struct, frozen=True, kw_only=True):
@@ -30,6 +48,8 @@ class Claim(Struct, frozen=True, kw_only=True):
             should the process die before settling.
         lifetime_ms: how long the reservation and its leases live without a heartbeat; 1 to
             `LONGEST_LIFETIME_MS`.
+        started_at_ms: when the request began, by the caller's clock. Nobody knows when an abandoned
+            request ended; its record and the sweeper both say that it ended as it began.
         context: opaque bytes that the sweeper hands back, for the record of an abandoned request.
     """
 
@@ -37,6 +57,7 @@ class Claim(Struct, frozen=True, kw_only=True):
     entries: tuple[Entry, ...]
     estimate: Spend
     lifetime_ms: int
+    started_at_ms: int
     context: bytes = b""
 
     def __post_init__(self) -> None:

@@ -112,6 +112,8 @@ class BudgetCap(Struct, frozen=True, kw_only=True):
     Attributes:
         timezone: IANA name of the zone whose calendar counts.
         channels: ids of the notification channels that alerts go to.
+        counts_from_ms: requests that end from this instant on are charged as they are settled; the
+            period's use before it comes from the ledger.
 
     Raises:
         InvalidRequest: unknown zone, or a subject that has no cost.
@@ -127,6 +129,7 @@ class BudgetCap(Struct, frozen=True, kw_only=True):
     mode: Mode = Mode.ENFORCE
     enabled: bool = True
     channels: tuple[str, ...] = ()
+    counts_from_ms: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what could never be evaluated as written."""

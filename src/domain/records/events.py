@@ -108,3 +108,8 @@ class RequestRecord(Struct, frozen=True, kw_only=True):
 
     tags: dict[str, str] = field(default_factory=dict[str, str])
     instance: str = ""
+
+    @property
+    def ended_at_ms(self) -> int:
+        """When it ended, rounded down. Decides who counts it in budgets (`LimitStore.settle`)."""
+        return self.started_at_ms + int(self.duration_ms)

@@ -117,3 +117,23 @@ async def test_kinds_are_those_of_subjects(books: tuple[Ledger, Write]) -> None:
     await write(spending(1, 0))
     found = {each for each in await ledger.spent(*FOREVER) if each.kind is SubjectKind.PLATFORM}
     assert found == {Spent(SubjectKind.PLATFORM, "platform", 1, 0)}
+
+
+async def test_sums_are_parted_at_the_instants_at_which_requests_ended(
+    books: tuple[Ledger, Write],
+) -> None:
+    ledger, write = books
+    for began, took_ms, tokens in (
+        (0, 99.999, 1),
+        (0, 100.0, 10),
+        (90, 10.7, 100),
+        (0, 250.2, 1000),
+    ):
+        await write(spending(tokens, 0, started_at_ms=STARTED_MS + began, duration_ms=took_ms))
+    cuts = [STARTED_MS + 100, STARTED_MS + 101, STARTED_MS + 250]
+    parts = {
+        each.part: each.tokens
+        for each in await ledger.spent(*FOREVER, cuts)
+        if each.kind is SubjectKind.PLATFORM
+    }
+    assert parts == {0: 1, 1: 110, 3: 1000}

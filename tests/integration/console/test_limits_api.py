@@ -20,7 +20,7 @@ from domain.identifiers import ModelId
 from domain.inference.dialect import Surface
 from domain.keys.api_key import Caller, KeyState
 from domain.keys.policy import ApiKey
-from domain.limits.amounts import Spend
+from domain.limits.amounts import MAX_COUNT, Spend
 from domain.limits.policy import LimitPolicy
 from domain.limits.reservations import Admitted, Claim
 from domain.secret import Secret
@@ -40,6 +40,7 @@ from tests.support.configuration import (
     sql_configuration,
 )
 from tests.support.limit_services import limit_services
+from tests.support.limits import made_ready
 from tests.support.live_server import live_server
 from tests.support.provider_inspection import provider_inspection
 
@@ -92,7 +93,11 @@ class Office:
         policy = LimitPolicy(found.limits, found.overrides)
         binding = policy.bind(chain, Surface.AI_GATEWAY, SystemClock().now_ms())
         claim = Claim(
-            reservation_id=new_id(), entries=binding.entries, estimate=Spend(), lifetime_ms=60_000
+            reservation_id=new_id(),
+            entries=binding.entries,
+            estimate=Spend(),
+            lifetime_ms=60_000,
+            started_at_ms=MAX_COUNT,
         )
         verdict = await self.counters.admit(claim)
         if not isinstance(verdict, Admitted):
@@ -117,7 +122,7 @@ async def office(postgres_url: str, redis_url: str) -> AsyncIterator[Office]:
             await tx.providers.add(provider)
             await tx.models.add(model)
             await tx.commit()
-        await counters.mark_restored()
+        await made_ready(counters)
         console = Console(
             request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
             limits=limit_services(stored.uow, clock, counters),

@@ -43,7 +43,7 @@ def all_entries(now_ms: int) -> list[Entry]:
         tokens_rule(150, Window.FIVE_MINUTES, rule="t2", strict=True),
         tokens_rule(HUGE, Window.MINUTE, rule="t3", strict=True),
         tokens_rule(90, Window.HOUR, rule="t4", strict=True, shadow=True),
-        budget_cap(200, now_ms, Period.DAILY, rule="b1"),
+        budget_cap(200, now_ms, Period.DAILY, rule="b1", counts_from_ms=MONDAY_MS + 40_000),
         budget_cap(300, now_ms, Period.DAILY, rule="b2", strict=True, timezone="Asia/Kathmandu"),
         budget_cap(HUGE, now_ms, Period.WEEKLY, rule="b3", unit=BudgetUnit.USD),
         budget_cap(7, now_ms, Period.MONTHLY, rule="b4", unit=BudgetUnit.USD, shadow=True),
@@ -115,12 +115,16 @@ class Sweep(Struct, frozen=True):
 
 
 class Restore(Struct, frozen=True):
+    """With the ledger's sum up to the epoch, or to an instant of the counter's own."""
+
     which: int
-    used: int
+    total: int
+    until_ms: int
 
 
 class Reset(Struct, frozen=True):
     chosen: frozenset[int]
+    beside_ms: int
 
 
 class Wipe(Struct, frozen=True):
@@ -150,8 +154,16 @@ rare = st.one_of(
     st.builds(Unconfirmed, chosen, spends, st.booleans()),
     st.builds(Extend, st.integers(0, 50), lifetimes),
     st.builds(Sweep, st.integers(1, 3)),
-    st.builds(Restore, st.integers(0, ENTRY_COUNT - 1), st.integers(0, 400)),
-    st.builds(Reset, chosen),
+    *[
+        st.builds(
+            Restore,
+            st.integers(8, 12),
+            st.one_of(st.integers(0, 400), st.just(HUGE)),
+            st.sampled_from([0, 0, 0, MONDAY_MS + 40_000, MONDAY_MS + 90_000]),
+        )
+    ]
+    * 2,
+    st.builds(Reset, chosen, st.sampled_from([0, 0, -5_000, 5_000])),
     st.just(Wipe()),
     st.just(MarkRestored()),
     st.builds(Explain, chosen, spends),
@@ -197,6 +209,7 @@ class Pair:
             entries=self.entries(wanted),
             estimate=estimate,
             lifetime_ms=lifetime_ms,
+            started_at_ms=self.clock.ms - self.admissions % 3 * 20_000,
             context=b"c%d" % self.admissions,
         )
 
@@ -240,19 +253,27 @@ class Pair:
                     for a, b in zip(theirs, ours, strict=True)
                 ] == ours
                 assert [a.reservation.id for a in theirs] == [b.reservation.id for b in ours]
-            case Restore(which, used):
+            case Restore(which, total, until_ms):
                 entry = all_entries(self.clock.ms)[which]
                 if isinstance(entry, BudgetEntry):
                     span = entry.periods.at(self.clock.ms)
-                    ours = await self.memory.restore_budget(entry, span, used)
-                    assert await self.redis.restore_budget(entry, span, used) == ours
-            case Reset(wanted):
-                await self.memory.reset(self.entries(wanted))
-                await self.redis.reset(self.entries(wanted))
+                    epoch = await self.memory.begin()
+                    assert (await self.redis.begin()).at_ms == epoch.at_ms
+                    until = until_ms or epoch.at_ms
+                    ours = await self.memory.restore_budget(entry, span, total, until_ms=until)
+                    theirs = await self.redis.restore_budget(entry, span, total, until_ms=until)
+                    assert theirs == ours
+            case Reset(wanted, beside_ms):
+                entries, at_ms = self.entries(wanted), self.clock.ms + beside_ms
+                await self.memory.reset(entries, at_ms=at_ms)
+                await self.redis.reset(entries, at_ms=at_ms)
             case Wipe():
                 await self.wipe()
             case MarkRestored():
-                assert await self.redis.mark_restored() == await self.memory.mark_restored()
+                epoch_ms = (await self.memory.begin()).at_ms
+                assert (await self.redis.begin()).at_ms == epoch_ms
+                ours = await self.memory.mark_restored(epoch_ms)
+                assert await self.redis.mark_restored(epoch_ms) == ours
             case Explain(wanted, estimate):
                 await self.compare(wanted, estimate)
             case _:
@@ -262,6 +283,8 @@ class Pair:
         entries = self.entries(wanted)
         ours = await self.memory.usage(entries, estimate)
         assert await self.redis.usage(entries, estimate) == ours
+        known, theirs = await self.memory.epoch(), await self.redis.epoch()
+        assert (theirs.at_ms, theirs.restored) == (known.at_ms, known.restored)
 
 
 @pytest.fixture

@@ -22,7 +22,14 @@ from domain.errors import Conflict, LimitStoreUnavailable
 from domain.limits.amounts import NOTHING, Spend
 from domain.limits.reservations import Admitted, Rejected, Reservation
 from domain.limits.windows import Window
-from tests.support.limits import budget_cap, claim, concurrency_cap, requests_rule, tokens_rule
+from tests.support.limits import (
+    budget_cap,
+    claim,
+    concurrency_cap,
+    made_ready,
+    requests_rule,
+    tokens_rule,
+)
 from tests.support.redis_servers import LimitServer, RedisServer, running_server, valkey_binary
 
 HOUR = Window.HOUR
@@ -36,7 +43,7 @@ def now_ms() -> int:
 async def store(pausable: RedisServer) -> AsyncIterator[RedisLimitStore]:
     """A store with the operation timeout of production."""
     store = RedisLimitStore(PipelinedCommands.from_url(pausable.url, connect_timeout_s=5.0))
-    await store.mark_restored()
+    await made_ready(store)
     yield store
     await store.aclose()
 
@@ -47,7 +54,7 @@ async def patient(limit_server: LimitServer) -> AsyncIterator[RedisLimitStore]:
     store = RedisLimitStore(
         PipelinedCommands.from_url(limit_server.url, timeout_s=5.0, connect_timeout_s=5.0)
     )
-    await store.mark_restored()
+    await made_ready(store)
     yield store
     await store.aclose()
 
@@ -157,16 +164,19 @@ async def test_a_wiped_server_takes_settlements_of_before_and_holds_strict_budge
     soft, strict = budget_cap(1_000, now_ms()), budget_cap(1_000, now_ms(), rule="b2", strict=True)
     verdict = await patient.admit(claim(soft, strict, tokens=10))
     assert isinstance(verdict, Admitted)
+    ended = verdict.reservation.admitted_at_ms - 1
     await limit_server.client.flushall()
     rejected = await patient.admit(claim(soft, strict, tokens=10))
     assert isinstance(rejected, Rejected)
     assert (rejected.entry, rejected.rebuilding) == (strict, True)
     for expected in (True, False):
-        settled = await patient.settle(verdict.reservation, Spend(tokens=600), occurred_at_ms=0)
+        settled = await patient.settle(verdict.reservation, Spend(tokens=600), occurred_at_ms=ended)
         assert (settled.applied, settled.crossings) == (expected, ())
+    epoch = await patient.begin()
     for cap in (soft, strict):
-        assert await patient.restore_budget(cap, cap.periods.at(now_ms()), 900) == 900
-    await patient.mark_restored()
+        span = cap.periods.at(now_ms())
+        assert await patient.restore_budget(cap, span, 900, until_ms=epoch.at_ms) == 900
+    assert await patient.mark_restored(epoch.at_ms)
     assert isinstance(await patient.admit(claim(soft, strict, tokens=10)), Admitted)
 
 
@@ -202,7 +212,7 @@ async def test_nothing_is_left_after_random_aborts_and_kills(limit_server: Limit
         )
         for _ in range(2)
     ]
-    await stores[0].mark_restored()
+    await made_ready(stores[0])
     cap, strict = budget_cap(10**9, now_ms()), budget_cap(10**9, now_ms(), rule="b2", strict=True)
     entries = (concurrency_cap(10_000), cap, strict, tokens_rule(10**9, HOUR, strict=True))
     recorded = 0
@@ -255,7 +265,7 @@ async def test_every_key_but_the_epoch_and_the_index_expires(
     for tokens in (9, 1):
         verdict = await patient.admit(claim(*entries, tokens=5))
         assert isinstance(verdict, Admitted)
-        await patient.settle(verdict.reservation, Spend(tokens=tokens), occurred_at_ms=0)
+        await patient.settle(verdict.reservation, Spend(tokens=tokens), occurred_at_ms=now_ms())
     await patient.admit(claim(*entries, tokens=5))
     await patient.settle(
         Reservation.unconfirmed(claim(budget_cap(9, now_ms(), rule="b3")), now_ms()),

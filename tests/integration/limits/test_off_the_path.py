@@ -9,22 +9,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from redis.asyncio import Redis
 
-from adapters.clickhouse.client import ClickHouse
-from adapters.clickhouse.ledger import ClickHouseLedger
-from adapters.clickhouse.migrations import migrate
-from adapters.clickhouse.writer import ClickHouseRequests
 from adapters.embedded.valkey import EmbeddedValkey
 from adapters.journal.settlement_log import FileDeadSettlementLogs, FileSettlementLog
 from adapters.memory.budget_alerts import MemoryBudgetAlerts
-from adapters.memory.configuration import MemoryConfigurationSource
 from adapters.memory.event_bus import MemoryEventBus, MemoryStream
-from adapters.memory.leases import MemoryLeaderLease
-from adapters.memory.store import MemoryStore
 from adapters.redis.limits import RedisLimitStore
 from adapters.redis.pipelined import PipelinedCommands
-from adapters.sql.migrations import scripts_directory
 from adapters.system.clock import SystemClock
 from adapters.system.randomness import SystemRandomness
 from application.gateway.limit_settlements import LimitSettlements
@@ -32,24 +23,16 @@ from application.jobs.adopt_settlements import AdoptSettlements
 from application.jobs.budget_alerts import BudgetAlerts
 from application.jobs.deliver_settlements import DeliverSettlements
 from application.jobs.keep_reservations import KeepReservations
-from application.jobs.rebuild_budgets import RebuildBudgets
 from application.jobs.sweep_reservations import SweepReservations
-from application.ports.configuration import LimitSet
 from domain.errors import LimitStoreUnavailable
-from domain.inference.dialect import Surface
-from domain.limits.amounts import Spend
-from domain.limits.entries import BudgetEntry, Entry
-from domain.limits.periods import Period
-from domain.limits.policy import LimitPolicy
+from domain.limits.amounts import MAX_COUNT, Spend
+from domain.limits.entries import Entry
 from domain.limits.reservations import Admitted, Claim, Reservation
-from domain.limits.rules import BudgetCap, Holder, HolderKind
-from domain.subjects import Subject, SubjectChain, SubjectKind
-from tests.support.limits import budget_cap, claim, concurrency_cap
+from tests.support.limits import budget_cap, claim, concurrency_cap, made_ready
 from tests.support.offpath import CountingTelemetry
 from tests.support.processes import python_environment
-from tests.support.request_records import batch_of_records, make_record, record_of
+from tests.support.request_records import record_of
 from tests.support.settling_process import ESTIMATED_TOKENS, SETTLED_TOKENS, shared_budget
-from tests.support.stores import ClickHouseDatabase
 
 
 class Bench:
@@ -87,7 +70,7 @@ class Bench:
 @pytest.fixture
 async def bench(redis_url: str, tmp_path: Path) -> AsyncIterator[Bench]:
     found = Bench(redis_url, tmp_path / "settlements")
-    await found.store.mark_restored()
+    await made_ready(found.store)
     yield found
     await found.store.aclose()
 
@@ -180,8 +163,14 @@ async def test_an_adopter_that_stops_half_way_leaves_the_rest_to_the_next(
     finally:
         os.kill(valkey_server.pid, signal.SIGCONT)
     await first.drain()
-    await bench.adopter().round()
-    assert await bench.used(shared_budget()) == 150 * SETTLED_TOKENS
+
+    async def charged() -> bool:
+        with contextlib.suppress(LimitStoreUnavailable):  # a busy machine takes its time to go on
+            return await bench.used(shared_budget()) == 150 * SETTLED_TOKENS
+        return False
+
+    async with running(bench.adopter().run):
+        await until(charged)
 
 
 async def test_what_is_settled_while_the_store_is_paused_is_charged_once_afterwards(
@@ -236,85 +225,6 @@ async def test_what_is_settled_while_the_store_is_paused_is_charged_once_afterwa
     assert [percent for _, _, percent in bench.telemetry.alerts] == [50], "once, answer lost or not"
 
 
-async def test_a_wiped_store_gets_its_budgets_back_and_nobody_is_alerted_twice(
-    bench: Bench, redis_client: Redis, clickhouse: ClickHouseDatabase
-) -> None:
-    engine = ClickHouse(clickhouse.url, database=clickhouse.name)
-    await migrate(engine, scripts_directory() / "clickhouse")
-    sink = ClickHouseRequests(engine)
-    cap = BudgetCap(
-        id="cap-1",
-        holder=Holder(HolderKind.USER, "user-1"),
-        period=Period.MONTHLY,
-        limit=1_000,
-    )
-    configuration = OneCap(cap)
-    rebuild = RebuildBudgets(
-        bench.store,
-        ClickHouseLedger(engine),
-        configuration,
-        MemoryLeaderLease(),
-        bench.alerts,
-        clock=bench.clock,
-        randomness=bench.randomness,
-        look_every_s=0.02,
-        linger_s=0.05,
-    )
-    entry = entry_of(cap, bench.clock.now_ms())
-
-    async def spend(tokens: int) -> None:
-        verdict = await bench.store.admit(claim(entry))
-        assert isinstance(verdict, Admitted)
-        settled = await bench.store.settle(
-            verdict.reservation, Spend(tokens=tokens), occurred_at_ms=bench.clock.now_ms()
-        )
-        bench.alerts.fire(settled.crossings)
-        record = make_record(weighted_tokens=tokens, started_at_ms=bench.clock.now_ms())
-        await sink.deliver([batch_of_records(record)])
-
-    async def restored() -> bool:
-        return bool(await bench.store.epoch())
-
-    async with running(rebuild.run, bench.alerts.run):
-        await spend(600)
-        await spend(250)
-
-        async def announced() -> bool:
-            return alerted(bench) == [50, 80]
-
-        await until(announced)
-        await redis_client.flushall()
-        await until(restored)
-        assert await bench.used(entry) == 850
-        await spend(110)
-    await bench.alerts.flush()
-    assert await bench.used(entry) == 960
-    assert alerted(bench) == [50, 80, 95]
-    await engine.aclose()
-
-
-class OneCap(MemoryConfigurationSource):
-    """An empty configuration but for one cap."""
-
-    def __init__(self, cap: BudgetCap) -> None:
-        super().__init__(MemoryStore())
-        self._cap = cap
-
-    async def limits(self) -> LimitSet:
-        return LimitSet(limits=(self._cap,))
-
-
-def entry_of(cap: BudgetCap, now_ms: int) -> BudgetEntry:
-    chain = SubjectChain((Subject(SubjectKind.USER, "user-1"),))
-    (entry,) = LimitPolicy([cap]).bind(chain, Surface.AI_GATEWAY, now_ms).entries
-    assert isinstance(entry, BudgetEntry)
-    return entry
-
-
-def alerted(bench: Bench) -> list[int]:
-    return [percent for _, _, percent in bench.telemetry.alerts]
-
-
 async def test_a_settlement_takes_milliseconds_in_normal_times(bench: Bench) -> None:
     settlements = LimitSettlements(FileSettlementLog.create(bench.root, "gateway-1"), bench.clock)
     deliver = DeliverSettlements(
@@ -335,11 +245,13 @@ async def test_a_settlement_takes_milliseconds_in_normal_times(bench: Bench) -> 
                     entries=(budget,),
                     estimate=Spend(),
                     lifetime_ms=60_000,
+                    started_at_ms=MAX_COUNT,
                 )
             )
             assert isinstance(verdict, Admitted)
             began = bench.clock.monotonic()
-            settlements.settle(verdict.reservation, Spend(tokens=1), occurred_at_ms=0)
+            ended_at_ms = bench.clock.now_ms()
+            settlements.settle(verdict.reservation, Spend(tokens=1), occurred_at_ms=ended_at_ms)
             while settlements.waiting:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0)
             waits.append(bench.clock.monotonic() - began)

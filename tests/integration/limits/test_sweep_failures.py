@@ -12,7 +12,7 @@ from adapters.redis.pipelined import PipelinedCommands, Script
 from domain.errors import LimitStoreUnavailable
 from domain.limits.amounts import NOTHING
 from domain.limits.reservations import Abandoned, Admitted
-from tests.support.limits import claim, concurrency_cap, tokens_rule
+from tests.support.limits import claim, concurrency_cap, made_ready, tokens_rule
 
 SETTLE = LimitScripts.load().settle.sha
 
@@ -36,7 +36,7 @@ class Flaky(RedisLimitStore):
 @pytest.fixture
 async def store(redis_url: str) -> AsyncIterator[Flaky]:
     found = Flaky(PipelinedCommands.from_url(redis_url, timeout_s=5.0))
-    await found.mark_restored()
+    await made_ready(found)
     yield found
     await found.aclose()
 

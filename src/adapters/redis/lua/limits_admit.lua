@@ -5,14 +5,14 @@
 --   charge, width of a bucket; of a budget demand, charge, instant of the boundary, end of the later
 --   period. ARGV[4] what the sweeper needs to know of this reservation.
 -- Reply: status (0 rejected, 1 admitted, 2 id used before), index of the first rejecting entry or
---   -1, wait, epoch, now; per entry used, limit, reset, reserved; then the indices
+--   -1, wait, epoch (as it is kept), now; per entry used, limit, reset, reserved; then the indices
 --   of all exceeded entries.
 local REBUILD_RETRY_MS, IN_FLIGHT_RETRY_MS, NEVER = 5000, 2000, -1
 local FIRST_KEY, FIRST_READING = 4, 6
 local dry_run, lifetime = arguments[2] == 1, arguments[3]
 local entries = cmsgpack.unpack(ARGV[3])
 local now = clock()
-local epoch = tonumber(call('GET', KEYS[1]) or 0)
+local epoch = epoch_kept(KEYS[1])
 local offending, longest = -1, 0
 local reply, exceeded, seen = { 0, 0, 0, epoch, now }, {}, {}
 local i, k, r, e = 1, FIRST_KEY, FIRST_READING, 0
@@ -51,8 +51,8 @@ while entries[i] do
       key, ends = KEYS[k + 1], entries[i + 5]
     end
     if ends + KEEP_MS > now then
-      local spent, reserved, alerted = triple(call('HGET', key, 'n'))
-      seen[e] = { key, ends, spent, reserved, alerted }
+      local spent, reserved, alerted, base, of = budget_read(key)
+      seen[e] = { key, ends, spent, reserved, alerted, base, of }
       used, held = (spent or 0) + reserved, reserved
     end
     reset = max(1, ends - now)
@@ -63,7 +63,7 @@ while entries[i] do
       if used - held <= limit - demand then -- only calls in flight are in the way
         wait = min(IN_FLIGHT_RETRY_MS, reset)
       end
-    elseif kind == STRICT_BUDGET and epoch == 0 then
+    elseif kind == STRICT_BUDGET and epoch <= 0 then
       wait = REBUILD_RETRY_MS
     end
     i, k = i + 6, k + 2
@@ -97,6 +97,7 @@ if not call('SET', KEYS[3], record, 'NX', 'PX', int(lifetime + KEEP_MS)) then
   return reply
 end
 call('ZADD', KEYS[2], int(expires), id)
+reply[4] = epoch_begun(KEYS[1], epoch, now)
 i, k, r, e = 1, FIRST_KEY, FIRST_READING, 0
 while entries[i] do
   local kind, charge, state = entries[i] % SHADOW, entries[i + 3], seen[e]
@@ -114,9 +115,9 @@ while entries[i] do
     i, k = i + 2, k + 1
   else
     if charge > 0 and state then
-      local key, ends, spent, reserved, alerted = unpack(state, 1, 5)
+      local key, ends, spent, reserved, alerted, base, of = unpack(state, 1, 7)
       local added = min(charge, MAX_COUNT - reply[r])
-      budget_write(key, spent or 0, reserved + added, alerted)
+      budget_write(key, spent or 0, reserved + added, alerted, base, of)
       if not spent then
         call('PEXPIRE', key, int(ends + KEEP_MS - now))
       end

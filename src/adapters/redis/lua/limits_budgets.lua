@@ -1,6 +1,15 @@
--- A budget counter is a hash with the field n: used, reserved, bits of the alerts that have fired.
-local function budget_write(key, used, reserved, alerted)
-  call('HSET', key, 'n', struct.pack('<ddd', used, reserved, alerted))
+-- A budget counter is a hash with the field n: used, reserved, bits of the alerts that have fired,
+-- base (the part of used that the ledger owns), of (the instant before which it owns everything).
+local function budget_read(key)
+  local packed = call('HGET', key, 'n')
+  if packed then
+    return struct.unpack('<ddddd', packed)
+  end
+  return nil, 0, 0, 0, 0
+end
+
+local function budget_write(key, used, reserved, alerted, base, of)
+  call('HSET', key, 'n', struct.pack('<ddddd', used, reserved, alerted, base, of))
 end
 
 -- The smallest amount that is `percent` of `limit`, by integers a double holds exactly.
@@ -21,4 +30,13 @@ local function cross(crossings, index, used, limit, alerted)
     bit = bit * 2
   end
   return alerted
+end
+
+-- Returns base and of once the counter is divided at `partition`: all that was counted by a counter
+-- divided earlier happened before it.
+local function divided(used, base, of, partition)
+  if partition > of then
+    return used, partition
+  end
+  return base, of
 end

@@ -1,13 +1,16 @@
 -- Replaces a reservation by what was used, at most once.
--- KEYS as in admit. arguments: version, sweeping, the reservation's epoch, admitted at, occurred at.
--- ARGV[3] entries as in admit, with "charged at admission, due" in place of "demand, charge".
+-- KEYS epoch, index of reservations, record of this reservation, mark of a store that is young, then
+--   per entry as in admit.
+-- arguments: version, sweeping, the reservation's epoch, admitted at, occurred at.
+-- ARGV[3] entries as in admit, with "charged at admission, due" in place of "demand, charge", and of a
+--   budget also the instant from which on it counts.
 -- Reply: applied (0 or 1), admitted at, then per crossing: index of the entry, percent, used.
-local FIRST_KEY = 4
+local FIRST_KEY = 5
 local sweeping, given_epoch = arguments[2] == 1, arguments[3]
 local admitted, occurred = arguments[4], arguments[5]
 local id = ARGV[2]
 local now = clock()
-local epoch = tonumber(call('GET', KEYS[1]) or 0)
+local kept_epoch = epoch_kept(KEYS[1])
 
 if sweeping then -- it may have been extended since it was found
   local expires = call('ZSCORE', KEYS[2], id)
@@ -17,7 +20,7 @@ if sweeping then -- it may have been extended since it was found
 end
 local record = call('GET', KEYS[3])
 call('ZREM', KEYS[2], id)
-local doubtful = given_epoch == 0 or given_epoch ~= epoch
+local doubtful = given_epoch == 0 or given_epoch ~= math.abs(kept_epoch)
 if record == CLOSED or (not record and (sweeping or not doubtful)) then
   return { 0, admitted }
 end
@@ -73,8 +76,8 @@ local function backdate(key, width, present, bucket, amount)
   end
 end
 
--- Over before this epoch began: budgets were restored from the ledger, which has it or will have it.
-local in_ledger = not record and max(admitted, occurred) < epoch
+kept_epoch = epoch_begun(KEYS[1], kept_epoch, now)
+local epoch, restored = math.abs(kept_epoch), kept_epoch > 0
 local reply = { 1, admitted }
 local entries = cmsgpack.unpack(ARGV[3])
 local i, k, e = 1, FIRST_KEY, 0
@@ -99,20 +102,25 @@ while entries[i] do
     if admitted >= ends then
       key, ends = KEYS[k + 1], entries[i + 5]
     end
-    if not in_ledger and (charged > 0 or due > 0) and ends + KEEP_MS > now then
-      local spent, reserved, alerted = triple(call('HGET', key, 'n'))
+    if (charged > 0 or due > 0) and ends + KEEP_MS > now then
+      local spent, reserved, alerted, base, of = budget_read(key)
       local used = spent or 0
       reserved = max(0, reserved - charged)
-      used = used + min(due, MAX_COUNT - used - reserved)
-      if epoch ~= 0 then
+      base, of = divided(used, base, of, max(epoch, entries[i + 6]))
+      if occurred >= of then
+        used = used + min(due, MAX_COUNT - used - reserved)
+      elseif due > 0 then -- the ledger has it, or will have
+        mark_young(KEYS[4])
+      end
+      if restored then
         alerted = cross(reply, e, used, limit, alerted)
       end
-      budget_write(key, used, reserved, alerted)
+      budget_write(key, used, reserved, alerted, base, of)
       if not spent then
         call('PEXPIRE', key, int(ends + KEEP_MS - now))
       end
     end
-    i, k = i + 6, k + 2
+    i, k = i + 7, k + 2
   end
   e = e + 1
 end

@@ -99,6 +99,7 @@ class BudgetCapRow(Base):
     enabled: Mapped[bool]
     channels: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     created_at: Mapped[Millis]
+    counts_from: Mapped[Millis]
 
 
 class ConcurrencyCapRow(Base):

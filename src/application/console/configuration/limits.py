@@ -27,6 +27,7 @@ from application.console.limits.documents import (
 from application.console.limits.names import Names, UnknownSubject
 from domain.errors import InvalidRequest
 from domain.inference.dialect import Surface
+from domain.limits.beginning import begun
 from domain.limits.rules import BudgetCap, ConcurrencyCap, Limit, WindowRule
 from domain.limits.targets import target_of
 
@@ -78,7 +79,8 @@ def _plan(
             continue
         target = target_of(limit)
         existing = stored.pop(target, None)
-        planning.limits[target] = limit if existing is None else _in_place_of(existing, limit)
+        wanted = limit if existing is None else _in_place_of(existing, limit)
+        planning.limits[target] = begun(wanted, existing, planning.now_ms)
         upserts.append(_comparison(planning, kind, name, existing, planning.limits[target]))
     if not planning.prune:
         planning.limits.update(stored)

@@ -22,6 +22,7 @@ from application.console.limits.names import Names
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.errors import Conflict, DomainError, InvalidRequest, NotFound, PreconditionFailed
+from domain.limits.beginning import begun
 from domain.limits.rules import BudgetCap, ConcurrencyCap, Limit, WindowRule
 from domain.limits.targets import target_of
 
@@ -203,9 +204,11 @@ class LimitCollection(Generic[L, E, P, V]):
     async def _changed(
         self, row: Row[E, P], *, if_match: str | None = None, dry_run: bool = False
     ) -> tuple[Literal["created", "updated", "unchanged", "deleted"], Versioned[V]]:
+        now_ms = self._clock.now_ms()
         async with self._uow.begin(exclusive=True) as tx:
             names = await Names.read(tx)
             present, wanted = await self._intended(tx, names, row)
+            wanted = begun(wanted, present, now_ms)
             if if_match is not None and (
                 present is None or if_match != self._versioned(present, names).etag
             ):
@@ -216,7 +219,7 @@ class LimitCollection(Generic[L, E, P, V]):
                 await tx.limits.remove(wanted.id)
                 status = "deleted"
             elif present is None:
-                await tx.limits.add(wanted, created_at_ms=self._clock.now_ms())
+                await tx.limits.add(wanted, created_at_ms=now_ms)
                 status = "created"
             elif wanted == present:
                 return "unchanged", self._versioned(wanted, names)

@@ -158,7 +158,7 @@ class LimitStandings:
                 and (wish.limit_id is None or each.entry.limit_id == wish.limit_id)
             ]
         if chosen and not dry_run:
-            await self._maintenance.reset([each.entry for each in chosen])
+            await self._maintenance.reset([each.entry for each in chosen], at_ms=now_ms)
         return ResetDone(
             applied=bool(chosen) and not dry_run,
             limits=tuple(state.standing(each, now_ms) for each in chosen),

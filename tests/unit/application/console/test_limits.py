@@ -20,7 +20,7 @@ from domain.inference.dialect import Surface
 from domain.limits.budgets import BudgetUnit
 from domain.limits.overrides import OverrideAction
 from domain.limits.periods import Period
-from domain.limits.rules import Enforcement
+from domain.limits.rules import BudgetCap, Enforcement
 from domain.limits.windows import Window
 from entrypoints.console.services import LimitServices
 from tests.support.configuration import (
@@ -101,6 +101,26 @@ async def test_a_budget_can_change_its_unit_with_its_amount(limits: LimitService
     for tiny in ("0.0000000001", "NaN", "Infinity", "-1"):
         with pytest.raises(InvalidRequest):
             await limits.budgets.update(made.view.id, BudgetPatch(limit=Decimal(tiny)))
+
+
+async def test_a_budget_counts_from_when_it_was_made_or_enabled_again(
+    stored: Configuration, limits: LimitServices, clock: ManualClock
+) -> None:
+    async def counts_from_ms() -> int:
+        (limit,) = (await stored.source.limits()).limits
+        assert isinstance(limit, BudgetCap)
+        return limit.counts_from_ms
+
+    entry = BudgetEntry(subject="platform", period=Period.DAILY, limit=Decimal(1000))
+    made = await limits.budgets.create(entry)
+    made_ms = clock.now_ms()
+    for patch in (BudgetPatch(limit=Decimal(7)), BudgetPatch(enabled=False)):
+        clock.advance(60)
+        await limits.budgets.update(made.view.id, patch)
+        assert await counts_from_ms() == made_ms
+    clock.advance(60)
+    await limits.budgets.update(made.view.id, BudgetPatch(enabled=True))
+    assert await counts_from_ms() == made_ms + 180_000
 
 
 async def test_a_limit_whose_subject_is_gone_can_only_be_deleted_or_moved(

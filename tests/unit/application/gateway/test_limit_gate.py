@@ -7,7 +7,7 @@ from adapters.memory.limits import MemoryLimitStore
 from application.gateway.limit_gate import FailureMode, LimitGate, Passed, Unavailable
 from domain.errors import LimitStoreUnavailable
 from domain.inference.dialect import Surface
-from domain.limits.amounts import NOTHING, Spend
+from domain.limits.amounts import MAX_COUNT, NOTHING, Spend
 from domain.limits.entries import Entry
 from domain.limits.outage import FAILURES_TO_OPEN
 from domain.limits.periods import Period
@@ -73,6 +73,7 @@ def claim(number: int, limit: int) -> Claim:
         entries=binding.entries,
         estimate=Spend(),
         lifetime_ms=60_000,
+        started_at_ms=MAX_COUNT,
     )
 
 
@@ -193,6 +194,7 @@ async def test_local_admits_under_a_strict_budget(gate: LimitGate, store: Switch
         entries=binding.entries,
         estimate=Spend(tokens=60),
         lifetime_ms=60_000,
+        started_at_ms=MAX_COUNT,
     )
     again = structs.replace(strict, reservation_id="t")
     first = await gate.admit(strict, FailureMode.LOCAL, replicas=1, now_ms=NOW_MS)

@@ -15,7 +15,7 @@ from application.ports.settlement_log import PendingSettlement
 from domain.errors import LimitStoreUnavailable, ServiceUnavailable
 from domain.limits.amounts import Spend
 from domain.limits.reservations import KEEP_MS, Reservation
-from tests.support.limits import budget_cap, claim, concurrency_cap, tokens_rule
+from tests.support.limits import budget_cap, claim, concurrency_cap, made_ready, tokens_rule
 from tests.support.manual_clock import EvenRandomness, ManualClock
 from tests.support.offpath import CountingTelemetry, MoodyStore
 
@@ -274,7 +274,7 @@ async def test_a_settled_request_is_no_longer_kept_alive() -> None:
 
 async def test_what_waits_for_delivery_is_kept_from_the_sweeper() -> None:
     bench = Bench()
-    await bench.store.mark_restored()
+    await made_ready(bench.store)
     reservation = await bench.store.take(claim(tokens_rule(500, strict=True), tokens=400))
     bench.settlements.hold(reservation)
     bench.settle(reservation, 7)
@@ -302,7 +302,7 @@ async def test_after_an_outage_heartbeats_go_on_at_once() -> None:
 
 async def test_a_reservation_the_store_lost_is_not_asked_for_again() -> None:
     bench = Bench()
-    await bench.store.mark_restored()
+    await made_ready(bench.store)
     (reservation,) = await bench.admitted(1)
     bench.settlements.hold(reservation)
     bench.clock.advance(61)
@@ -312,7 +312,7 @@ async def test_a_reservation_the_store_lost_is_not_asked_for_again() -> None:
 
 
 async def crossing_settlement(bench: Bench) -> Reservation:
-    await bench.store.mark_restored()
+    await made_ready(bench.store)
     (reservation,) = await bench.admitted(1)
     bench.settle(reservation, 96_000)
     return reservation
@@ -418,7 +418,7 @@ async def test_an_alert_is_announced_although_the_archive_is_away_and_then_not_a
 
 async def test_a_threshold_that_is_only_reserved_is_not_announced() -> None:
     bench = Bench()
-    await bench.store.mark_restored()
+    await made_ready(bench.store)
     strict = budget_cap(100_000, bench.clock.now_ms(), strict=True)
     reservation = await bench.store.take(claim(strict, tokens=10))
     await bench.store.take(claim(strict, tokens=97_000))

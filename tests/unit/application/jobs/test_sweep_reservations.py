@@ -9,10 +9,10 @@ from adapters.memory.event_bus import MemoryEventBus, MemoryStream
 from application.gateway.abandonment import abandoned_context, abandoned_record
 from application.jobs.budget_alerts import BudgetAlerts
 from application.jobs.sweep_reservations import SweepReservations
-from domain.limits.amounts import Spend
+from domain.limits.amounts import MAX_COUNT, Spend
 from domain.limits.reservations import Claim
 from domain.records.events import Outcome, RequestRecord
-from tests.support.limits import budget_cap
+from tests.support.limits import budget_cap, made_ready
 from tests.support.manual_clock import EvenRandomness, ManualClock
 from tests.support.offpath import CountingTelemetry, MoodyStore
 from tests.support.request_records import record_of
@@ -44,6 +44,7 @@ class Bench:
                 entries=(self.budget,),
                 estimate=Spend(tokens=600, nano_usd=77),
                 lifetime_ms=60_000,
+                started_at_ms=MAX_COUNT,
                 context=context,
             )
         )
@@ -148,7 +149,7 @@ async def test_records_wait_for_a_bus_that_is_full() -> None:
 
 async def test_sweeping_a_budget_over_a_threshold_alerts() -> None:
     bench = Bench()
-    await bench.store.mark_restored()
+    await made_ready(bench.store)
     await bench.abandon()
     bench.clock.advance(61)
     await bench.sweeper.round()
@@ -173,6 +174,7 @@ async def take_small(bench: Bench, number: int) -> None:
             entries=(),
             estimate=Spend(),
             lifetime_ms=60_000,
+            started_at_ms=MAX_COUNT,
             context=abandoned_context(a_call(f"event-{number}"), a_caller()),
         )
     )

@@ -34,9 +34,10 @@ from tests.support.limits import (
 NOBODY = Spend(requests=0)
 
 
-def restored() -> LimitBook:
+def restored(epoch_ms: int = MONDAY_MS) -> LimitBook:
     book = LimitBook()
-    book.mark_restored(MONDAY_MS)
+    book.begin(epoch_ms)
+    assert book.mark_restored(epoch_ms, epoch_ms)
     return book
 
 
@@ -352,8 +353,7 @@ def test_a_reservation_outlives_a_wiped_store() -> None:
     old, cap = restored(), budget_cap(100, MONDAY_MS)
     verdict = old.admit(claim(cap), MONDAY_MS)
     assert isinstance(verdict, Admitted)
-    wiped = LimitBook()
-    wiped.mark_restored(MONDAY_MS + 1)
+    wiped = restored(MONDAY_MS + 1)
     ended = MONDAY_MS + 2
     for expected in (True, False):
         settled = wiped.settle(verdict.reservation, Spend(tokens=9), ended, ended)
@@ -370,9 +370,8 @@ def test_what_was_over_before_the_budgets_were_restored_comes_from_the_ledger_al
     verdict = old.admit(asked, MONDAY_MS)
     assert isinstance(verdict, Admitted)
     owed = verdict.reservation if confirmed else Reservation.unconfirmed(asked, MONDAY_MS)
-    wiped = LimitBook()
-    wiped.restore_budget(cap, cap.periods.at(MONDAY_MS), 100, MONDAY_MS + 50)
-    wiped.mark_restored(MONDAY_MS + 50)
+    wiped, epoch_ms = restored(MONDAY_MS + 50), MONDAY_MS + 50
+    wiped.restore_budget(cap, cap.periods.at(MONDAY_MS), 100, epoch_ms, epoch_ms)
     later = MONDAY_MS + 60
     settled = wiped.settle(owed, Spend(tokens=100), MONDAY_MS + 5, later)
     assert settled.applied
@@ -390,14 +389,17 @@ def test_an_empty_store_admits_nothing_strict_and_fires_nothing_until_restored()
     admitted = book.admit(claim(soft), MONDAY_MS)
     assert isinstance(admitted, Admitted)
     assert admitted.rebuilding
-    assert book.settle(admitted.reservation, Spend(tokens=60), 0, MONDAY_MS).crossings == ()
-    assert book.restore_budget(soft, soft.periods.at(MONDAY_MS), 85, MONDAY_MS) == 85
-    book.mark_restored(MONDAY_MS)
+    settled = book.settle(admitted.reservation, Spend(tokens=60), MONDAY_MS, MONDAY_MS)
+    assert settled.crossings == ()
+    span = soft.periods.at(MONDAY_MS)
+    assert book.restore_budget(soft, span, 25, MONDAY_MS, MONDAY_MS) == 85
+    assert not book.mark_restored(MONDAY_MS + 1, MONDAY_MS), "that is another epoch"
+    assert book.mark_restored(MONDAY_MS, MONDAY_MS)
     again = book.admit(claim(soft, strict, tokens=1), MONDAY_MS)
     assert isinstance(again, Admitted)
     assert not again.rebuilding
     settled = book.settle(again.reservation, Spend(tokens=11), MONDAY_MS, MONDAY_MS)
-    assert [c.percent for c in settled.crossings] == [95]
+    assert [c.percent for c in settled.crossings] == [50, 80, 95]
 
 
 def test_a_heartbeat_keeps_a_long_stream_and_its_lease_alive() -> None:
@@ -445,12 +447,15 @@ def test_a_reservation_id_is_used_once() -> None:
 
 def test_reset_forgets_use_but_not_alerts() -> None:
     book, rule, cap = restored(), requests_rule(1), budget_cap(100, MONDAY_MS)
-    for expected in ([50, 80, 95, 100], []):
-        verdict = book.admit(claim(rule, cap), MONDAY_MS)
+    for now, expected in ((MONDAY_MS, [50, 80, 95, 100]), (MONDAY_MS + 1, [])):
+        verdict = book.admit(claim(rule, cap), now)
         assert isinstance(verdict, Admitted)
-        settled = book.settle(verdict.reservation, Spend(tokens=100), MONDAY_MS, MONDAY_MS)
+        settled = book.settle(verdict.reservation, Spend(tokens=100), now, now)
         assert [c.percent for c in settled.crossings] == expected
-        book.reset((rule, cap), MONDAY_MS)
+        book.reset((rule, cap), now, now)
+        assert [r.used for r in book.usage((rule, cap), NOBODY, now).readings] == [0, 0]
+        epoch_ms = book.begin(now).at_ms
+        assert book.restore_budget(cap, cap.periods.at(now), 100, epoch_ms, now) == 0
 
 
 def test_pruning_changes_no_answer() -> None:
@@ -464,4 +469,4 @@ def test_pruning_changes_no_answer() -> None:
     life.book.prune(life.now_ms)
     assert life.book.usage(entries, NOBODY, life.now_ms) == before
     life.book.prune(life.now_ms + 60 * KEEP_MS)
-    assert life.book == LimitBook(epoch=life.book.epoch)
+    assert life.book == restored()
