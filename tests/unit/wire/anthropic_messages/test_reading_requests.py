@@ -241,6 +241,15 @@ VENDOR_BLOCKS: list[Block] = [
         "type": "document",
         "source": {"type": "content", "content": [{"type": "image"}, {"type": "text"}]},
     },
+    {
+        "type": "document",
+        "source": {
+            "type": "content",
+            "content": [
+                {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}},
+            ],
+        },
+    },
     {"type": "image", "source": {"type": "from_the_future", "x": 1}},
     {"type": "from_the_future", "y": [None, {"z": 1}]},
 ]
