@@ -47,7 +47,7 @@ class LangChain(Traveller):
 
     def model(self, *, thinking: bool) -> BaseChatModel:
         """Return the vendor's chat model."""
-        raise NotImplementedError
+        raise NotImplementedError("each client makes its own")
 
     def tour(self, *, stream: bool) -> list[Spoken]:
         """Give LangChain's messages back as they came."""

@@ -90,11 +90,11 @@ class PydanticAI(Traveller):
 
     def model(self) -> Model:
         """Return the vendor's model."""
-        raise NotImplementedError
+        raise NotImplementedError("each client makes its own")
 
     def thinking(self) -> ModelSettings:
         """Return the settings that ask for thinking."""
-        raise NotImplementedError
+        raise NotImplementedError("each client makes its own")
 
     def tour(self, *, stream: bool) -> list[Spoken]:
         """Run the agent twice, the second time with its memory of the first."""
