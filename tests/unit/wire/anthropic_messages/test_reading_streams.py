@@ -183,6 +183,17 @@ def test_arguments_that_come_whole_with_the_start_are_not_lost() -> None:
     assert whole(sse(*begun(), *block(0, start), *ended("tool_use"))).parts == (call,)
 
 
+def test_texts_and_thoughts_that_come_with_the_start_are_not_lost() -> None:
+    thinking: Frame = {"type": "thinking", "thinking": "Hm", "signature": "Eq"}
+    more = {"type": "thinking_delta", "thinking": "m."}
+    text: Frame = {"type": "text", "text": "Hi", "citations": [CITATION]}
+    frames = [*block(0, thinking, more), *block(1, text)]
+    thought, said_ = whole(sse(*begun(), *frames, *ended("end_turn"))).parts
+    assert thought == ThinkingPart(text="Hmm.", state=OpaqueState(origin=OWN, data="Eq"))
+    assert isinstance(said_, TextPart)
+    assert (said_.text, len(said_.citations)) == ("Hi", 1)
+
+
 def test_arguments_need_not_be_json() -> None:
     raw = sse(*begun(), *called(0, "c", "look", '{"a": "unfini'), *ended("max_tokens"))
     (call,) = whole(raw).parts

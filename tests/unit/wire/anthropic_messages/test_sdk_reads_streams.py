@@ -10,11 +10,14 @@ from application.ports.dialect import NOT_IN_URL, PublicError
 from domain.accounting.usage import TokenUsage
 from domain.errors import UpstreamUnavailable
 from domain.inference.conversation import (
+    ImagePart,
+    Media,
     OpaqueState,
     RefusalPart,
     TextPart,
     ThinkingPart,
     ToolCallPart,
+    VendorPart,
 )
 from domain.inference.dialect import WireFormat
 from domain.inference.events import (
@@ -280,3 +283,63 @@ def test_keep_alives_are_skipped_before_and_within_the_answer() -> None:
     body = written([Started(id="msg_1"), Finished(reason=FinishReason.STOP)])
     parts = [frame + b"\n\n" for frame in body.split(b"\n\n") if frame]
     assert sdk.streamed(CODEC.keep_alive + CODEC.keep_alive.join(parts)).id == "msg_1"
+
+
+def test_free_text_for_a_tool_is_an_object_when_it_is_complete() -> None:
+    encoder = CODEC.stream_encoder(context())
+    start = BlockStarted(index=0, kind="tool_call", id="c", name="patch", custom=True)
+    begun = encoder.encode(start)
+    assert encoder.encode(BlockDelta(index=0, text="*** Begin")) == b""
+    assert encoder.encode(BlockDelta(index=0, text=' "Patch"')) == b""
+    message = sdk.streamed(begun + encoder.encode(BlockEnded(index=0)) + encoder.finish())
+    assert message.content[0].to_dict()["input"] == {"input": '*** Begin "Patch"'}
+
+
+def test_nothing_is_said_in_deltas_of_nothing() -> None:
+    encoder = CODEC.stream_encoder(context())
+    encoder.encode(BlockStarted(index=0, kind="text"))
+    assert encoder.encode(BlockDelta(index=0, text="")) == b""
+
+
+def test_pictures_and_spoken_words_are_texts() -> None:
+    image = ImagePart(source=Media(media_type="image/png", data="QUJD"))
+    events: list[StreamEvent] = [
+        Started(),
+        BlockStarted(index=0, kind="image", image=image),
+        BlockEnded(index=0),
+        BlockStarted(index=1, kind="audio"),
+        BlockDelta(index=1, text="UklG", transcript="Hello"),
+        BlockEnded(index=1),
+        Finished(reason=FinishReason.STOP),
+    ]
+    assert [block.to_dict() for block in sdk.streamed(written(events)).content] == [
+        {"type": "text", "text": "![image](data:image/png;base64,QUJD)"},
+        {"type": "text", "text": "Hello"},
+    ]
+
+
+def test_blocks_of_another_vendor_leave_no_gap() -> None:
+    theirs = VendorPart(origin=WireFormat.OPENAI_RESPONSES, kind="web_search_call", raw={})
+    ours: dict[str, object] = {"type": "container_upload", "file_id": "file_1"}
+    own = VendorPart(origin=WireFormat.ANTHROPIC_MESSAGES, kind="container_upload", raw=ours)
+    events: list[StreamEvent] = [
+        Started(),
+        BlockStarted(index=0, kind="vendor", vendor=theirs),
+        BlockEnded(index=0),
+        BlockStarted(index=1, kind="vendor", vendor=own),
+        BlockEnded(index=1),
+        Finished(reason=FinishReason.STOP),
+    ]
+    assert [block.to_dict() for block in sdk.streamed(written(events)).content] == [ours]
+
+
+def test_other_candidates_than_the_first_are_not_written() -> None:
+    encoder = CODEC.stream_encoder(context())
+    encoder.encode(Started())
+    for event in (
+        BlockStarted(index=0, kind="text", candidate=1),
+        BlockDelta(index=0, text="b", candidate=1),
+        BlockEnded(index=0, candidate=1),
+        Finished(reason=FinishReason.ERROR, candidate=1),
+    ):
+        assert encoder.encode(event) == b""
