@@ -30,19 +30,18 @@ def thorough(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--thorough"))
 
 
-SHARING_AN_INSTALLATION = "tests/e2e/installed/"
+SHARING_AN_INSTALLATION = ("tests/e2e/installed/", "tests/e2e/clients/")
 
 
 class ByFile(LoadScopeScheduling):
-    """Deals whole files to the test processes, and one directory as if it were one file.
+    """Deals whole files to the test processes, and two directories as if each were one file.
 
     What is expensive to start (stores, an installation) is then started once where it is used.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith(SHARING_AN_INSTALLATION):
-            return SHARING_AN_INSTALLATION
-        return nodeid.partition("::")[0]
+        shared = (folder for folder in SHARING_AN_INSTALLATION if nodeid.startswith(folder))
+        return next(shared, nodeid.partition("::")[0])
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -127,11 +127,15 @@ def tour(asked: Conversation) -> Turn:
 
 
 def _describe(asked: Conversation) -> Turn:
-    schema = asked.schema or {}
+    # A client that does not know its model makes it call a tool whose arguments are the answer.
+    by_tool = asked.schema is None and len(asked.tools) == 1
+    schema = next(iter(asked.tools.values())) if by_tool else asked.schema or {}
     names = set(inside(schema, "properties"))
     need(names == set(CITY), f"the schema did not arrive: {schema}")
     tags = inside(inside(schema, "properties"), "tags")
     need(str(inside(tags, "items").get("type")).lower() == "string", f"tags are {tags}")
+    if by_tool:
+        return Turn(calls=(Call(next(iter(asked.tools)), CITY),), tokens=TOKENS)
     return Turn(text=json.dumps(CITY, ensure_ascii=False), tokens=TOKENS)
 
 
@@ -178,7 +182,7 @@ def _says(given: str, text: str) -> bool:
     except ValueError:
         return False
     wrapped = list(cast("Json", parsed).values()) if isinstance(parsed, dict) else []
-    return wrapped == [text] or (text.startswith("{") and parsed == json.loads(text))
+    return text in wrapped or (text.startswith("{") and parsed == json.loads(text))
 
 
 def _given(arguments: Json) -> Json:
