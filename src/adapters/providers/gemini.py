@@ -1,6 +1,7 @@
 """Google's Gemini API."""
 
 import re
+from functools import partial
 from urllib.parse import quote, urlsplit
 
 from adapters.providers.http_provider import HttpProvider
@@ -13,7 +14,7 @@ from adapters.providers.provider_config import (
     text_option,
 )
 from adapters.providers.relays import RelayedRequest
-from adapters.wire.codec import WireCodec
+from adapters.wire.codec import WireCodec, WireTarget
 from adapters.wire.gemini_generate.wire import GeminiWire
 from adapters.wire.openai_relay.scanners import JsonRelayScanner
 from application.ports.provider import ProviderCall
@@ -84,9 +85,11 @@ class GeminiProvider(HttpProvider):
             return None
         if call.codec.dialect is not Dialect.GEMINI_GENERATE:
             return None
+        target = WireTarget(model=call.upstream_model)
+        edit = partial(_WIRE.edit_request, head=call.head, target=target)
         return RelayedRequest(
             url=f"{self._model_url(call)}:countTokens",
-            body=call.body,
+            body=await self._connection.bodies.work(call.body, edit),
             scanner=JsonRelayScanner(
                 max_bytes=call.max_reply_bytes, scrubber=self._scrubber, free=True
             ),

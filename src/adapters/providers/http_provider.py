@@ -302,6 +302,8 @@ class HttpProvider(Provider, ABC):
         if out.translated:
             return ((b"content-type", default), *out.headers)
         content_type = dict(response.headers).get(b"content-type") or default
+        if call.head.stream and call.codec.stream_content_type.startswith(JSON):
+            content_type = call.codec.stream_content_type  # one array instead of events (Gemini)
         shown = (pair for pair in response.headers if pair[0] in self.SHOWN_HEADERS)
         return ((b"content-type", content_type), *shown)
 
