@@ -330,6 +330,7 @@ def test_documents_are_pdf_or_text(media: Media, source: Json) -> None:
     [
         (DocumentPart(source=Media(media_type="application/msword", data="QUJD")), "document.data"),
         (DocumentPart(source=Media(media_type="text/plain", data="/w==")), "document.data"),
+        (DocumentPart(source=Media(data="QUJD")), "document.data"),
         (DocumentPart(source=Media(url="s3://bucket/key")), "document.url"),
         (DocumentPart(source=Media(file_id="file-1")), "document.file_id"),
         (ImagePart(source=Media(url="gs://bucket/key")), "image.url"),
