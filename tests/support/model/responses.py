@@ -136,7 +136,8 @@ def _check_id(item: Json, kind: str, where: str) -> None:
 def _check_what_follows(items: list[Json], index: int) -> None:
     after = items[index + 1] if index + 1 < len(items) else {}
     need(
-        after.get("type", "message") in (*_OF_THE_MODEL, "reasoning", "item_reference")
+        after
+        and after.get("type", "message") in (*_OF_THE_MODEL, "reasoning", "item_reference")
         and after.get("role", "assistant") == "assistant",
         f"Item '{items[index].get('id')}' of type 'reasoning' was provided without its required "
         "following item.",
