@@ -103,7 +103,8 @@ class Office:
         if not isinstance(verdict, Admitted):
             return False
         spend = Spend(tokens=tokens, nano_usd=tokens * 1000)
-        await self.counters.settle(verdict.reservation, spend, occurred_at_ms=0)
+        ended_at_ms = SystemClock().now_ms()
+        await self.counters.settle(verdict.reservation, spend, occurred_at_ms=ended_at_ms)
         return True
 
 

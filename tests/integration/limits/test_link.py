@@ -1,11 +1,16 @@
 """The self-pipelining connection against servers that misbehave."""
 
 import asyncio
+import os
+import signal
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
+from adapters.embedded.valkey import EmbeddedValkey
+from adapters.redis.discovery import resolver
 from adapters.redis.endpoint import Endpoint, endpoint, endpoints
 from adapters.redis.link import MAX_WAITING, CommandRefused, Link, dial
 from adapters.redis.pipelined import PipelinedCommands, Script
@@ -109,6 +114,34 @@ async def test_silence_fails_every_waiting_caller_and_no_reply_is_taken_for_anot
         )
         assert all(isinstance(reply, LimitStoreUnavailable) for reply in replies)
         assert link.broken
+
+
+async def test_a_loop_that_was_held_up_does_not_blame_the_server(
+    valkey_server: EmbeddedValkey,
+) -> None:
+    link = await dial(await resolver(valkey_server.url)(), connect_timeout_s=5.0, timeout_s=0.1)
+    for _ in range(3):
+        replies = [asyncio.ensure_future(link.call("PING")) for _ in range(20)]
+        await asyncio.sleep(0)
+        time.sleep(0.15)  # noqa: ASYNC251 - this is what holds it up
+        assert await asyncio.gather(*replies) == [b"PONG"] * 20
+    link.fail("done")
+
+
+async def test_silence_is_pardoned_once(valkey_server: EmbeddedValkey) -> None:
+    link = await dial(await resolver(valkey_server.url)(), connect_timeout_s=5.0, timeout_s=0.1)
+    assert valkey_server.pid is not None
+    os.kill(valkey_server.pid, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        reply = asyncio.ensure_future(link.call("PING"))
+        await asyncio.sleep(0)
+        time.sleep(0.15)  # noqa: ASYNC251 - as above
+        with pytest.raises(LimitStoreUnavailable):
+            await reply
+        assert time.monotonic() - started < 1.0
+    finally:
+        os.kill(valkey_server.pid, signal.SIGCONT)
 
 
 async def test_the_queue_is_bounded() -> None:

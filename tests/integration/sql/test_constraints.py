@@ -122,7 +122,7 @@ async def test_a_key_has_one_successor_even_among_ended_keys(with_user: str) -> 
 
 
 RULE = "INSERT INTO limit_rules VALUES (gen_random_uuid(), {}, true, now())"
-CAP = "INSERT INTO budget_caps VALUES (gen_random_uuid(), {}, true, now())"
+CAP = "INSERT INTO budget_caps VALUES (gen_random_uuid(), {}, true, now(), DEFAULT, now())"
 
 
 @pytest.mark.parametrize(
