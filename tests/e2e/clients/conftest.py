@@ -1,5 +1,6 @@
 """One installation and one scripted model for all clients, and the page of what they found."""
 
+import gc
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,13 @@ def ground() -> Iterator[ProvingGround]:
 def findings() -> Findings:
     """What the clients of this run found."""
     return Findings()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def clients_are_gone() -> Iterator[None]:
+    """Let go of what clients leave open while warnings of it still go to the tests that made them."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ def stand_in(
     request: pytest.FixtureRequest, ground: ProvingGround, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StandIn]:
     """A server that runs, as a provider in each of its roles."""
+    if not request.config.getoption("--thorough"):
+        pytest.skip("starts servers of others; --thorough runs it")
     server: StandIn = request.param
     directory: Path = tmp_path_factory.mktemp("stand-in")
     with running(server, directory) as url:
