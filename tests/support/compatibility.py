@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tests.support.clients.coding_agents import AGENTS
 from tests.support.clients.registry import npm_versions, python_versions
+from tests.support.clients.stand_ins import ALL
 from tests.support.proving_ground import WAYS
 from tests.support.source_tree import ROOT
 
@@ -11,7 +12,6 @@ PAGE = ROOT / "docs" / "compatibility.md"
 PYTHON_CLIENTS = "Python clients"
 NPM_CLIENTS = "npm clients"
 CODING_AGENTS = "Coding agents"
-STAND_INS = "Stand-ins"
 COLUMNS = {
     "openai": "OpenAI",
     "openai-chat": "OpenAI, Chat",
@@ -42,15 +42,18 @@ result and signature of thought reached it unchanged.
 """
 _PROVIDERS = """\
 The columns are these providers:
+
 """
 _AGENTS = """\
 Each ran headless in a home of its own, without a network: it read a file, edited it and ran a shell
 command (the last two called in parallel), and came to its end. In no cell does the provider speak
-the agent's API. `make test PYTEST=--thorough` runs more of them.
+the agent's API. Codex CLI has one setting besides the gateway's address, `web_search = "disabled"`: it
+offers OpenAI's own search to every model otherwise, which other vendors' cannot be given.
+`make test PYTEST=--thorough` runs every agent at more providers.
 """
 _STAND_INS = """\
-Servers that nobody here wrote, as upstreams. Each was asked by the official SDK of every API below,
-whole and streamed; the last column says with which of its own APIs.
+Servers that nobody here wrote, as upstreams. `make test PYTEST=--thorough` starts each and asks it, in
+every role below, with the official Python SDKs of all five APIs, whole and streamed.
 """
 
 
@@ -109,11 +112,10 @@ class Findings:
     def _of(self, section: str, client: str) -> dict[str, str]:
         return self._found.get(section, {}).get(client, {})
 
-    def _stand_ins(self) -> str:
-        lines = ["| server | as |", "|---|---|"]
-        for server, ways in sorted(self._found.get(STAND_INS, {}).items()):
-            lines.append(f"| {server} | {', '.join(sorted(ways))} |")
-        return "\n".join(lines) + "\n"
+    @staticmethod
+    def _stand_ins() -> str:
+        rows = [f"| {server.name} | {', '.join(sorted(server.roles))} |\n" for server in ALL]
+        return "".join(["| server | as |\n", "|---|---|\n", *sorted(rows)])
 
 
 def _is_sdk(name: str) -> bool:
