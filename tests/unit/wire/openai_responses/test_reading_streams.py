@@ -209,7 +209,11 @@ def test_servers_that_only_send_items_when_they_are_done_are_understood() -> Non
         for frame in [*thought(0, "Hm."), *said(1, "Yes."), *called(2, "f", '{"a":1}')]
         if frame["type"] == "response.output_item.done"
     ]
-    assert len(parts(sse(*begun(), *frames, ended()))) == 3
+    assert parts(sse(*begun(), *frames, ended())) == (
+        ThinkingPart(text="Hm.", state=STATE),
+        TextPart(text="Yes."),
+        ToolCallPart(id="call_1", name="f", arguments='{"a":1}'),
+    )
 
 
 def test_servers_that_only_send_the_end_are_understood() -> None:

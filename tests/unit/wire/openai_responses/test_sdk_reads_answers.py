@@ -446,6 +446,21 @@ def test_a_signature_that_comes_at_the_end_of_a_call_follows_it() -> None:
     assert turn.parts == (ToolCallPart(id="c1", name="f", arguments="{}", state=TEXT_STATE),)
 
 
+def test_ids_of_items_are_of_their_kind_and_no_longer_than_the_vendor_takes_back() -> None:
+    parts = (
+        ThinkingPart(text="Hm."),
+        TextPart(text="a"),
+        ToolCallPart(id="c1", name="f", arguments="{}"),
+        ToolCallPart(id="c2", name="g", arguments="raw", custom=True),
+    )
+    for answer in ("m1", "chatcmpl-" + "a" * 100, "odd/§id"):
+        items = json.loads(CODEC.encode_reply(reply(*parts, id=answer), context()))["output"]
+        prefixes = [item["id"].partition("_")[0] for item in items]
+        assert prefixes == ["rs", "msg", "fc", "ctc"]
+        assert len({item["id"] for item in items}) == 4
+        assert all(len(item["id"]) <= 64 and item["id"].isascii() for item in items)
+
+
 def test_an_image_is_the_work_of_the_tool_that_makes_images() -> None:
     image = ImagePart(source=Media(media_type="image/webp", data="UklGRg=="))
     whole = CODEC.encode_reply(reply(image), context())
