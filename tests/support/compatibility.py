@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tests.support.clients.coding_agents import AGENTS
 from tests.support.clients.registry import npm_versions, python_versions
-from tests.support.clients.stand_ins import ALL
 from tests.support.proving_ground import WAYS
 from tests.support.source_tree import ROOT
 
@@ -12,6 +11,7 @@ PAGE = ROOT / "docs" / "compatibility.md"
 PYTHON_CLIENTS = "Python clients"
 NPM_CLIENTS = "npm clients"
 CODING_AGENTS = "Coding agents"
+STAND_INS = "Stand-ins"
 COLUMNS = {
     "openai": "OpenAI",
     "openai-chat": "OpenAI, Chat",
@@ -52,8 +52,8 @@ offers OpenAI's own search to every model otherwise, which other vendors' cannot
 `make test PYTEST=--thorough` runs every agent at more providers.
 """
 _STAND_INS = """\
-Servers that nobody here wrote, as upstreams. `make test PYTEST=--thorough` starts each and asks it, in
-every role below, with the official Python SDKs of all five APIs, whole and streamed.
+Servers that nobody here wrote, as upstreams. Each was asked by the official SDK of every API below,
+whole and streamed; the last column says with which of its own APIs.
 """
 
 
@@ -112,10 +112,11 @@ class Findings:
     def _of(self, section: str, client: str) -> dict[str, str]:
         return self._found.get(section, {}).get(client, {})
 
-    @staticmethod
-    def _stand_ins() -> str:
-        rows = [f"| {server.name} | {', '.join(sorted(server.roles))} |\n" for server in ALL]
-        return "".join(["| server | as |\n", "|---|---|\n", *sorted(rows)])
+    def _stand_ins(self) -> str:
+        lines = ["| server | as |", "|---|---|"]
+        for server, ways in sorted(self._found.get(STAND_INS, {}).items()):
+            lines.append(f"| {server} | {', '.join(sorted(ways))} |")
+        return "\n".join(lines) + "\n"
 
 
 def _is_sdk(name: str) -> bool:

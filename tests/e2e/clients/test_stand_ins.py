@@ -8,6 +8,7 @@ import pytest
 from tests.support.clients.greeting import ASK
 from tests.support.clients.stand_ins import ALL, QUESTION, StandIn, credentials, running
 from tests.support.clients.travel import Place
+from tests.support.compatibility import STAND_INS, Findings
 from tests.support.proving_ground import ProvingGround
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -18,8 +19,6 @@ def stand_in(
     request: pytest.FixtureRequest, ground: ProvingGround, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StandIn]:
     """A server that runs, as a provider in each of its roles."""
-    if not request.config.getoption("--thorough"):
-        pytest.skip("starts servers of others; --thorough runs it")
     server: StandIn = request.param
     directory: Path = tmp_path_factory.mktemp("stand-in")
     with running(server, directory) as url:
@@ -50,7 +49,9 @@ def _provider(server: StandIn, role: str) -> str:
     return "stand-in-" + "-".join(words)
 
 
-def test_every_sdk_gets_its_answers(stand_in: StandIn, ground: ProvingGround) -> None:
+def test_every_sdk_gets_its_answers(
+    stand_in: StandIn, ground: ProvingGround, findings: Findings
+) -> None:
     wrong: list[str] = []
     for role in stand_in.roles:
         place = Place(ground.url, ground.key, f"model-of-{_provider(stand_in, role)}")
@@ -66,3 +67,5 @@ def test_every_sdk_gets_its_answers(stand_in: StandIn, ground: ProvingGround) ->
                 if text != stand_in.says if stand_in.says else not text:
                     wrong.append(f"{role} {api} {stream}: {text!r}")
     assert wrong == []
+    for role in stand_in.roles:
+        findings.add(STAND_INS, stand_in.name, role)

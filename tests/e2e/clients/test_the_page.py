@@ -4,11 +4,13 @@ import pytest
 
 from tests.e2e.clients.test_coding_agents import SESSIONS
 from tests.support.clients.registry import PYTHON
+from tests.support.clients.stand_ins import ALL
 from tests.support.compatibility import (
     CODING_AGENTS,
     NPM_CLIENTS,
     PAGE,
     PYTHON_CLIENTS,
+    STAND_INS,
     Findings,
 )
 from tests.support.proving_ground import WAYS
@@ -18,6 +20,7 @@ EXPECTED = {
     PYTHON_CLIENTS: [(client, way.name) for client in PYTHON for way in WAYS],
     NPM_CLIENTS: [(client, way.name) for client in NPM for way in WAYS],
     CODING_AGENTS: SESSIONS,
+    STAND_INS: [(server.name, role) for server in ALL for role in server.roles],
 }
 
 
