@@ -8,8 +8,6 @@ import pytest
 from tests.support.source_tree import ROOT, dotted_uses, imported_names, modules
 
 LONGEST_MODULE = 500
-# Sentences about one codec in one direction are one idea, however many there are.
-LONGEST_TEST_MODULE = 650
 ENVIRONMENT_READER = "entrypoints.config"
 
 
@@ -34,12 +32,7 @@ def test_no_module_is_longer_than_one_idea() -> None:
     """The gateways that are hard to change have one file in which every concern meets."""
     everything = (*modules(), *modules(ROOT / "tests"), *modules(ROOT / "bench"))
     lengths = {module.where: module.text.count("\n") for module in everything}
-    assert {name: count for name, count in lengths.items() if count > _longest(name)} == {}
-
-
-def _longest(name: str) -> int:
-    is_test = name.startswith("tests/") and "/test_" in name
-    return LONGEST_TEST_MODULE if is_test else LONGEST_MODULE
+    assert {name: count for name, count in lengths.items() if count > LONGEST_MODULE} == {}
 
 
 def test_only_the_configuration_reads_the_environment() -> None:

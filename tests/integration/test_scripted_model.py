@@ -84,14 +84,15 @@ def test_an_id_that_is_too_long_is_refused_by_openai() -> None:
 
 
 def test_reasoning_without_its_item_is_refused_by_openai() -> None:
-    reasoning = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"}
-    body = {"model": "gpt", "input": [{"role": "user", "content": "Hi"}, reasoning]}
+    reasoning: dict[str, Any] = {"type": "reasoning", "id": "rs_1", "summary": []}
+    reasoning["encrypted_content"] = "x"
+    body: dict[str, Any] = {"model": "gpt", "input": [{"role": "user", "content": "Hi"}, reasoning]}
     with pytest.raises(Refused, match="required following item"):
         responses.read(body, responses.Memory())
 
 
 def test_a_call_without_its_signature_is_refused_by_gemini() -> None:
-    contents = [
+    contents: list[dict[str, Any]] = [
         {"role": "user", "parts": [{"text": "Hi"}]},
         {"role": "model", "parts": [{"functionCall": {"name": "look", "args": {}}}]},
         {

@@ -1,11 +1,9 @@
 import base64
 import json
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
-from adapters.wire.anthropic_messages.wire import AnthropicMessagesWire
-from adapters.wire.codec import Encoded, WireTarget
 from domain.errors import UnsupportedField
 from domain.inference.conversation import (
     AudioPart,
@@ -22,57 +20,32 @@ from domain.inference.conversation import (
     TextPart,
     ThinkingPart,
     ToolCallPart,
-    ToolResultPart,
     VendorPart,
 )
-from domain.inference.dialect import Dialect, WireFormat
+from domain.inference.dialect import WireFormat
 from domain.inference.request import (
-    CustomTool,
     FunctionTool,
-    InferenceRequest,
     ResponseFormat,
     Sampling,
-    ToolChoice,
     VendorTool,
 )
-
-WIRE = AnthropicMessagesWire()
-MODEL = "claude-sonnet-4-6"
-HI = Message(role=Role.USER, parts=(TextPart(text="Hi"),))
-Json = dict[str, Any]
-
-
-def encode(
-    *messages: Message, model: str = MODEL, bound: int | None = None, **members: Any
-) -> Encoded:
-    given: Json = {"source": Dialect.OPENAI_CHAT, "model": "m", "messages": messages or (HI,)}
-    request = InferenceRequest(**given | members)
-    return WIRE.encode_request(request, WireTarget(model=model, output_bound=bound))
-
-
-def sent(*messages: Message, **members: Any) -> Json:
-    """Return the body; nothing may be missing in it."""
-    encoded = encode(*messages, **members)
-    assert encoded.dropped == ()
-    return json.loads(encoded.body)
+from tests.unit.wire.anthropic_messages.writing import (
+    HI,
+    MODEL,
+    Json,
+    encode,
+    result,
+    said,
+    sent,
+    text,
+    turn,
+)
 
 
 def refused(*messages: Message, **members: Any) -> str | None:
     with pytest.raises(UnsupportedField) as caught:
         encode(*messages, **members)
     return caught.value.param
-
-
-def said(role: Role, *texts: str) -> Message:
-    return Message(role=role, parts=tuple(TextPart(text=text) for text in texts))
-
-
-def turn(role: Role, *parts: Part) -> Message:
-    return Message(role=role, parts=parts)
-
-
-def text(value: str) -> Json:
-    return {"type": "text", "text": value}
 
 
 def test_the_smallest_request_gets_the_bound_that_anthropic_asks_for() -> None:
@@ -162,10 +135,6 @@ def test_neighbours_of_one_role_are_one_turn() -> None:
 
 
 CALL = ToolCallPart(id="call_1", name="look", arguments='{"a": 1.50}')
-
-
-def result(call_id: str, *content: Any, **members: Any) -> ToolResultPart:
-    return ToolResultPart(call_id=call_id, content=content or (TextPart(text="ok"),), **members)
 
 
 def test_results_come_first_in_the_turn_after_the_calls() -> None:
@@ -462,156 +431,3 @@ def test_simple_parameters_have_their_names() -> None:
         "temperature": 0.5,
         "top_k": 7,
     }
-
-
-TOOLS = (FunctionTool(name="look"), FunctionTool(name="now"))
-
-
-def test_a_tool_without_parameters_has_an_empty_schema() -> None:
-    assert sent(tools=(FunctionTool(name="now", description="d", strict=False),))["tools"] == [
-        {"name": "now", "description": "d", "input_schema": {"type": "object"}}
-    ]
-
-
-def test_a_tool_of_free_text_is_one_with_a_text() -> None:
-    call = ToolCallPart(id="c", name="patch", arguments="*** Begin", custom=True)
-    body = sent(
-        HI,
-        turn(Role.ASSISTANT, call),
-        turn(Role.USER, result("c", custom=True)),
-        tools=(CustomTool(name="patch"),),
-    )
-    assert body["tools"][0]["input_schema"]["required"] == ["input"]
-    assert body["messages"][1]["content"][0]["input"] == {"input": "*** Begin"}
-
-
-STRICT: Json = {
-    "type": "object",
-    "properties": {"n": {"type": "integer", "minimum": 1}},
-    "required": ["n"],
-    "additionalProperties": False,
-}
-
-
-def test_a_strict_tool_is_strict_where_the_model_can_be() -> None:
-    encoded = encode(tools=(FunctionTool(name="t", parameters=STRICT, strict=True),))
-    (tool,) = json.loads(encoded.body)["tools"]
-    assert tool["strict"] is True
-    assert tool["input_schema"]["properties"] == {
-        "n": {"type": "integer", "description": '{"minimum":1}'}
-    }
-    assert encoded.dropped == ("tools.strict",)
-
-
-def test_a_strict_tool_is_a_loose_one_where_it_cannot() -> None:
-    tools = (FunctionTool(name="t", parameters=STRICT, strict=True),)
-    encoded = encode(tools=tools, model="claude-3-7-sonnet-20250219")
-    assert json.loads(encoded.body)["tools"] == [{"name": "t", "input_schema": STRICT}]
-    assert encoded.dropped == ("tools.strict",)
-
-
-Mode = Literal["auto", "none", "required", "named"]
-
-
-@pytest.mark.parametrize(
-    ("choice", "parallel", "written"),
-    [
-        (ToolChoice(mode="auto"), None, {"type": "auto"}),
-        (ToolChoice(mode="none"), False, {"type": "none"}),
-        (ToolChoice(mode="required"), True, {"type": "any", "disable_parallel_tool_use": False}),
-        (ToolChoice(mode="named", name="now"), None, {"type": "tool", "name": "now"}),
-        (None, False, {"type": "auto", "disable_parallel_tool_use": True}),
-    ],
-)
-def test_choices_of_tools_are_written(
-    choice: ToolChoice | None, parallel: bool | None, written: Json
-) -> None:
-    body = sent(tools=TOOLS, tool_choice=choice, parallel_tool_calls=parallel)
-    assert body["tool_choice"] == written
-
-
-def test_a_choice_without_tools_is_none() -> None:
-    assert "tool_choice" not in sent(tool_choice=ToolChoice(mode="auto"), parallel_tool_calls=False)
-
-
-@pytest.mark.parametrize(
-    ("mode", "allowed", "offered", "written"),
-    [
-        ("auto", ("now",), ["now"], {"type": "auto"}),
-        ("required", ("now",), ["now"], {"type": "tool", "name": "now"}),
-        ("required", ("now", "look"), ["look", "now"], {"type": "any"}),
-    ],
-)
-def test_a_choice_among_some_tools_offers_only_those(
-    mode: Mode, allowed: tuple[str, ...], offered: list[str], written: Json
-) -> None:
-    body = sent(tools=TOOLS, tool_choice=ToolChoice(mode=mode, allowed=allowed))
-    assert [tool["name"] for tool in body["tools"]] == offered
-    assert body["tool_choice"] == written
-
-
-SHAPE = ResponseFormat(
-    kind="json_schema", name="person", description="A person.", schema=STRICT, strict=True
-)
-
-
-def test_a_schema_for_the_answer_is_fitted() -> None:
-    encoded = encode(response_format=SHAPE)
-    assert encoded.dropped == ("response_format.json_schema",)
-    assert json.loads(encoded.body)["output_config"]["format"] == {
-        "type": "json_schema",
-        "schema": {
-            "description": "A person.",
-            "type": "object",
-            "properties": {"n": {"type": "integer", "description": '{"minimum":1}'}},
-            "required": ["n"],
-            "additionalProperties": False,
-        },
-    }
-
-
-def test_a_schema_is_asked_for_in_words_where_the_model_cannot_be_held_to_it() -> None:
-    encoded = encode(response_format=SHAPE, model="some-model")
-    body = json.loads(encoded.body)
-    assert "output_config" not in body
-    assert '"required":["n"]' in body["system"][-1]["text"]
-    assert encoded.dropped == ("response_format.json_schema",)
-
-
-def test_json_of_any_shape_is_asked_for_in_words() -> None:
-    encoded = encode(
-        said(Role.SYSTEM, "Be kind."), HI, response_format=ResponseFormat(kind="json_object")
-    )
-    body = json.loads(encoded.body)
-    assert "output_config" not in body
-    assert [block["text"].split()[0] for block in body["system"]] == ["Be", "Answer"]
-    assert encoded.dropped == ("response_format.json_object",)
-
-
-@pytest.mark.parametrize(
-    ("model", "sampling", "written", "lost"),
-    [
-        (MODEL, Sampling(temperature=1.5), {"temperature": 1.0}, ["temperature"]),
-        (MODEL, Sampling(temperature=0, top_p=0.5), {"temperature": 0}, ["top_p"]),
-        (MODEL, Sampling(temperature=0, top_p=1), {"temperature": 0}, []),
-        (MODEL, Sampling(top_p=0.5, top_k=3), {"top_p": 0.5, "top_k": 3}, []),
-        (
-            "claude-3-5-sonnet-20241022",
-            Sampling(temperature=0.5, top_p=0.5),
-            {"temperature": 0.5, "top_p": 0.5},
-            [],
-        ),
-        ("claude-opus-4-7", Sampling(temperature=0.5, top_k=3), {}, ["temperature", "top_k"]),
-        ("claude-opus-5", Sampling(temperature=1, top_p=1), {}, []),
-        ("claude-fable-5", Sampling(temperature=0), {}, ["temperature"]),
-        ("glm-4.6", Sampling(temperature=0.5, top_p=0.5), {"temperature": 0.5, "top_p": 0.5}, []),
-    ],
-)
-def test_sampling_is_what_the_model_takes(
-    model: str, sampling: Sampling, written: Json, lost: list[str]
-) -> None:
-    encoded = encode(model=model, sampling=sampling)
-    body = json.loads(encoded.body)
-    found = {name: body[name] for name in ("temperature", "top_p", "top_k") if name in body}
-    assert found == written
-    assert encoded.dropped == tuple(f"sampling.{name}" for name in lost)

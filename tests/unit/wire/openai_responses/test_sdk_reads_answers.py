@@ -3,26 +3,18 @@
 import json
 from typing import Any
 
-import openai
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from adapters.wire.opaque_state import unwrap_state
-from application.ports.dialect import NOT_IN_URL, PublicError
 from domain.accounting.usage import TokenUsage
 from domain.inference.conversation import (
     Citation,
-    ImagePart,
-    Media,
-    OpaqueState,
     Part,
     RefusalPart,
     TextPart,
-    ThinkingPart,
     ToolCallPart,
-    VendorPart,
 )
 from domain.inference.dialect import WireFormat
 from domain.inference.events import (
@@ -30,9 +22,7 @@ from domain.inference.events import (
     BlockEnded,
     BlockStarted,
     CitationAdded,
-    Finished,
     LogprobsAdded,
-    Started,
     StreamEvent,
     UsageKnown,
 )
@@ -44,12 +34,12 @@ from domain.inference.request import (
     ResponseFormat,
     Sampling,
     ToolChoice,
-    VendorTool,
 )
-from domain.inference.response import Candidate, FinishReason, InferenceResponse
+from domain.inference.response import FinishReason, InferenceResponse
 from tests.support.canonical import replies
 from tests.support.canonical_events import event_sequences, events_of
 from tests.unit.wire.openai_responses import sdk
+from tests.unit.wire.openai_responses.answers import reply, stream
 from tests.unit.wire.openai_responses.reaches import CODEC, REACH, context, written
 
 ANY_REPLY = replies(
@@ -68,22 +58,14 @@ ANY_REPLY = replies(
         ),
     )
 )
+
+
 BARE = replace(REACH, state_origin=None, bare_thinking=True)
+
+
 COMPLETE = replies(
     replace(REACH, state_origin=WireFormat.GEMINI_GENERATE, finishes=(FinishReason.STOP,))
 )
-TEXT_STATE = OpaqueState(origin=WireFormat.GEMINI_GENERATE, data="c2lnbmVk")
-
-
-def reply(*parts: Part, finish: FinishReason = FinishReason.STOP, **more: Any) -> InferenceResponse:
-    members: dict[str, Any] = {"id": "m1", "model": "claude", "usage": None}
-    return InferenceResponse(
-        candidates=(Candidate(parts=parts, finish=finish),), **(members | more)
-    )
-
-
-def stream(*events: StreamEvent, finish: FinishReason = FinishReason.STOP) -> list[StreamEvent]:
-    return [Started(id="m1", model="claude"), *events, Finished(reason=finish)]
 
 
 @settings(deadline=None)
@@ -388,184 +370,3 @@ def test_a_tool_in_a_namespace_is_called_by_its_name_in_there() -> None:
         )
     )
     assert frames[-1]["response"]["output"] == [told]
-
-
-def test_thinking_is_a_summary_and_its_state_the_encrypted_content() -> None:
-    state = OpaqueState(origin=WireFormat.ANTHROPIC_MESSAGES, data="EqQBCg==")
-    body = written(
-        stream(
-            BlockStarted(index=0, kind="thinking"),
-            BlockDelta(index=0, text="Let me "),
-            BlockDelta(index=0, text="see."),
-            BlockEnded(index=0, state=state),
-            BlockStarted(index=1, kind="text"),
-            BlockDelta(index=1, text="Yes."),
-            BlockEnded(index=1),
-        )
-    )
-    sdk.check(body)
-    thought, answer = sdk.streamed(body).output
-    assert thought.type == "reasoning"
-    assert [part.text for part in thought.summary] == ["Let me see."]
-    assert unwrap_state(thought.encrypted_content or "") == replace(state, id="")
-    assert answer.type == "message"
-
-
-def test_thinking_that_is_nothing_but_state_has_no_summary() -> None:
-    state = OpaqueState(origin=WireFormat.ANTHROPIC_MESSAGES, data="EqQBCg==")
-    body = written(
-        stream(
-            BlockStarted(index=0, kind="redacted_thinking", state=state),
-            BlockEnded(index=0),
-        )
-    )
-    sdk.check(body)
-    (thought,) = sdk.streamed(body).output
-    assert thought.type == "reasoning"
-    assert thought.summary == []
-
-
-def test_reasoning_of_the_vendor_itself_keeps_its_id_and_bytes() -> None:
-    state = OpaqueState(origin=WireFormat.OPENAI_RESPONSES, data="gAAAAB+/=", id="rs_68af")
-    body = CODEC.encode_reply(reply(ThinkingPart(text="Hm.", state=state)), context())
-    (item,) = json.loads(body)["output"]
-    assert (item["id"], item["encrypted_content"]) == ("rs_68af", "gAAAAB+/=")
-
-
-def test_a_signature_that_comes_at_the_end_of_a_call_follows_it() -> None:
-    body = written(
-        stream(
-            BlockStarted(index=0, kind="tool_call", id="c1", name="f"),
-            BlockEnded(index=0, state=TEXT_STATE),
-        )
-    )
-    sdk.check(body)
-    items = json.dumps(sdk.frames(body)[-1]["response"]["output"]).encode()
-    request = b'{"model":"m","input":%b}' % items
-    (turn,) = CODEC.decode(request, NOT_IN_URL).messages
-    assert turn.parts == (ToolCallPart(id="c1", name="f", arguments="{}", state=TEXT_STATE),)
-
-
-def test_ids_of_items_are_of_their_kind_and_no_longer_than_the_vendor_takes_back() -> None:
-    parts = (
-        ThinkingPart(text="Hm."),
-        TextPart(text="a"),
-        ToolCallPart(id="c1", name="f", arguments="{}"),
-        ToolCallPart(id="c2", name="g", arguments="raw", custom=True),
-    )
-    for answer in ("m1", "chatcmpl-" + "a" * 100, "odd/§id"):
-        items = json.loads(CODEC.encode_reply(reply(*parts, id=answer), context()))["output"]
-        prefixes = [item["id"].partition("_")[0] for item in items]
-        assert prefixes == ["rs", "msg", "fc", "ctc"]
-        assert len({item["id"] for item in items}) == 4
-        assert all(len(item["id"]) <= 64 and item["id"].isascii() for item in items)
-
-
-def test_an_image_is_the_work_of_the_tool_that_makes_images() -> None:
-    image = ImagePart(source=Media(media_type="image/webp", data="UklGRg=="))
-    whole = CODEC.encode_reply(reply(image), context())
-    sdk.check_whole(whole)
-    body = written(stream(BlockStarted(index=0, kind="image", image=image), BlockEnded(index=0)))
-    sdk.check(body)
-    (told,) = sdk.streamed(body).output
-    assert told.type == "image_generation_call"
-    assert told.result == "UklGRg=="
-    assert json.loads(whole)["output"] == sdk.frames(body)[-1]["response"]["output"]
-
-
-def test_of_a_spoken_answer_the_words_are_told() -> None:
-    body = written(
-        stream(
-            BlockStarted(index=0, kind="audio", id="audio_1"),
-            BlockDelta(index=0, text="UklGRg==", transcript="It "),
-            BlockDelta(index=0, text="UklGRg==", transcript="is."),
-            BlockEnded(index=0),
-        )
-    )
-    sdk.check(body)
-    assert sdk.streamed(body).output_text == "It is."
-
-
-def test_the_vendor_s_own_items_are_told_as_they_are_and_others_not_at_all() -> None:
-    search: dict[str, object] = {"id": "ws_1", "type": "web_search_call", "status": "completed"}
-    own = VendorPart(origin=WireFormat.OPENAI_RESPONSES, kind="web_search_call", raw=search)
-    other = VendorPart(
-        origin=WireFormat.ANTHROPIC_MESSAGES, kind="server_tool_use", raw={"id": "x"}
-    )
-    assert json.loads(CODEC.encode_reply(reply(own, other), context()))["output"] == [search]
-    body = written(
-        stream(
-            BlockStarted(index=0, kind="vendor", vendor=own),
-            BlockEnded(index=0),
-            BlockStarted(index=1, kind="vendor", vendor=other),
-            BlockEnded(index=1),
-        )
-    )
-    assert sdk.frames(body)[-1]["response"]["output"] == [search]
-
-
-def test_hosted_tools_are_repeated_as_the_client_gave_them() -> None:
-    raw: dict[str, object] = {"type": "web_search", "search_context_size": "low"}
-    tool = VendorTool(origin=WireFormat.OPENAI_RESPONSES, kind="web_search", raw=raw)
-    assert json.loads(CODEC.encode_reply(reply(), context(tool)))["tools"] == [raw]
-
-
-ERROR = PublicError(
-    status=503,
-    kind="upstream",
-    code="upstream_unavailable",
-    message="The model provider is not available.",
-    request_id="req-1",
-)
-
-
-def test_the_client_raises_on_an_error_in_the_middle_of_a_stream() -> None:
-    body = written([BlockStarted(index=0, kind="text"), BlockDelta(index=0, text="It")])
-    cut = body.partition(b"event: response.output_text.done")[0] + CODEC.stream_error(ERROR)
-    with pytest.raises(openai.APIError, match="not available"):
-        sdk.events(cut)
-    with pytest.raises(openai.APIError, match="not available"):
-        sdk.streamed(cut)
-
-
-def test_an_error_in_a_stream_is_also_a_failed_response_for_clients_that_read_no_other() -> None:
-    sdk.check(CODEC.stream_error(ERROR))
-    first, second = sdk.frames(CODEC.stream_error(ERROR))
-    assert first["type"] == "error"
-    assert first["error"]["code"] == first["code"] == "upstream_unavailable"
-    assert first["request_id"] == "req-1"
-    assert second["type"] == "response.failed"
-    assert second["response"]["error"] == {
-        "code": "server_error",
-        "message": "The model provider is not available.",
-    }
-    assert first["sequence_number"] < second["sequence_number"]
-
-
-def test_a_spent_budget_in_a_stream_is_a_quota_that_clients_do_not_wait_for() -> None:
-    error = replace(ERROR, status=429, kind="quota", code="budget_exceeded", limit="key:usd/1mo")
-    first, second = sdk.frames(CODEC.stream_error(error))
-    assert first["code"] == second["response"]["error"]["code"] == "insufficient_quota"
-    assert first["limit"] == "key:usd/1mo"
-
-
-@pytest.mark.parametrize(
-    ("status", "kind", "raised"),
-    [
-        (400, "invalid_request", openai.BadRequestError),
-        (401, "authentication", openai.AuthenticationError),
-        (403, "permission", openai.PermissionDeniedError),
-        (404, "not_found", openai.NotFoundError),
-        (429, "rate_limit", openai.RateLimitError),
-        (503, "overloaded", openai.InternalServerError),
-    ],
-)
-def test_the_client_raises_the_error_of_a_status(
-    status: int, kind: str, raised: type[openai.APIStatusError]
-) -> None:
-    error = replace(ERROR, status=status, kind=kind)
-    client = sdk.client(
-        CODEC.error_body(error), status=CODEC.error_status(error), content_type="application/json"
-    )
-    with pytest.raises(raised, match="not available"):
-        client.responses.create(model="m", input="Hi")
