@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from domain.errors import UpstreamProtocolError
 
+LARGEST_EVENT = 16 * 1024 * 1024
+"""Bytes that one event of a provider may have."""
 _BOM = b"\xef\xbb\xbf"
 # An event ends with an empty line: two line ends in a row, each CRLF, LF or CR. Atomic groups keep
 # a CRLF from being read as CR followed by LF.

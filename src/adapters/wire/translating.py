@@ -1,10 +1,11 @@
 """Scanners that translate: a provider's answer in, the client's dialect out."""
 
 from adapters.wire.codec import StreamDecoder, WireCodec
+from adapters.wire.scanning import WholeReplyScanner
 from adapters.wire.upstream_errors import MessageScrubber
 from application.ports.dialect import ConversationCodec, ReplyContext, StreamEncoder
 from application.ports.provider import ReplyScanner, ReplySummary
-from domain.errors import UpstreamFailure, UpstreamProtocolError
+from domain.errors import UpstreamFailure
 from domain.inference.conversation import (
     AudioPart,
     Part,
@@ -23,7 +24,7 @@ from domain.inference.events import (
 )
 
 
-class TranslatingReplyScanner(ReplyScanner):
+class TranslatingReplyScanner(WholeReplyScanner):
     """Holds a whole answer, then hands it on in the client's dialect."""
 
     def __init__(
@@ -36,38 +37,15 @@ class TranslatingReplyScanner(ReplyScanner):
         scrubber: MessageScrubber,
     ) -> None:
         """`max_bytes` is the largest answer that is read."""
+        super().__init__(max_bytes)
         self._wire = wire
         self._dialect = dialect
         self._context = context
-        self._limit = max_bytes
         self._scrubber = scrubber
-        self._body = bytearray()
-        self._summary = ReplySummary()
 
-    @property
-    def summary(self) -> ReplySummary:
-        """Filled in by `finish`."""
-        return self._summary
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Hold `chunk`.
-
-        Raises:
-            UpstreamProtocolError: the answer is larger than the bound.
-        """
-        self._body += chunk
-        if len(self._body) > self._limit:
-            self._body.clear()
-            raise UpstreamProtocolError(f"the answer is larger than {self._limit} bytes")
-        return b""
-
-    def finish(self) -> bytes:
-        """Return the whole answer, translated.
-
-        Raises:
-            UpstreamFailure, UpstreamProtocolError: as `WireCodec.decode_reply`.
-        """
-        reply = self._wire.decode_reply(bytes(self._body), scrubber=self._scrubber)
+    def _read(self, body: bytes) -> bytes:
+        """Return the whole answer, translated; raises as `WireCodec.decode_reply`."""
+        reply = self._wire.decode_reply(body, scrubber=self._scrubber)
         summary = self._summary
         summary.usage = reply.usage
         summary.model = reply.model

@@ -115,8 +115,11 @@ def _check_thinking(body: Json, thinking: Json) -> None:
         need(budget >= _LEAST_BUDGET, "thinking.enabled.budget_tokens: at least 1024")
         need(body["max_tokens"] > budget, "`max_tokens` must be greater than `budget_tokens`")
     choice = inside(body, "tool_choice").get("type", "auto")
+    # Fable 5 always thinks and could be forced all the same; that it no longer can is a breaking
+    # change of 5.1: https://platform.claude.com/docs/en/models/fable-5-1/migration-guide
     need(
-        choice in ("auto", "none"), "Thinking may not be enabled when tool_choice forces tool use."
+        choice in ("auto", "none") or "claude-fable-5" in body["model"],
+        "Thinking may not be enabled when tool_choice forces tool use.",
     )
     need(body.get("temperature", 1) == 1, "`temperature` may only be set to 1 with thinking")
     need(body.get("top_k") is None, "`top_k` must be unset when thinking is enabled")

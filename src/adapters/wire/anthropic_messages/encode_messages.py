@@ -13,54 +13,34 @@ A client of Anthropic's own API gets his turns as he wrote them. For the others:
   opens the conversation stands a user's that says so.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import cast
-
-from msgspec import Struct
 
 from adapters.wire.anthropic_messages.encode_content import BlockWriter
 from adapters.wire.reading import JsonObject
+from adapters.wire.turns import (
+    Conversation,
+    Turn,
+    alternating,
+    conversation_as_written,
+    in_system_tags,
+)
 from domain.inference.conversation import Message, Role
 
 _OPENING = "(The assistant opens the conversation.)"
 _RESULT_TYPES = frozenset({"tool_result"})
 
 
-class Turn(Struct):
-    """A message to be written."""
-
-    role: Role
-    blocks: list[JsonObject]
-
-
-class Conversation(Struct):
-    """The members `system` and `messages`."""
-
-    system: list[JsonObject]
-    turns: list[Turn]
-
-    @property
-    def messages(self) -> list[JsonObject]:
-        """The member `messages`."""
-        return [{"role": turn.role.value, "content": turn.blocks} for turn in self.turns]
-
-
 def conversation_of(
     messages: Sequence[Message], writer: BlockWriter, *, verbatim: bool, system_turns: bool
 ) -> Conversation:
     """Return the conversation; `system_turns` says whether the model knows the role `system`."""
-    lead = 0
-    while lead < len(messages) and messages[lead].role is Role.SYSTEM:
-        lead += 1
-    system = [block for message in messages[:lead] for block in _blocks(message, writer)]
-    turns = [
-        Turn(message.role, blocks)
-        for message in messages[lead:]
-        if (blocks := _blocks(message, writer))
-    ]
+    written = conversation_as_written(messages, partial(_blocks, writer=writer))
     if verbatim:
-        return Conversation(system, turns)
-    turns = _merged(_placed(_merged(turns), system_turns=system_turns))
+        return written
+    system = written.system
+    turns = alternating(written.turns, system_turns=system_turns, tagged=_tagged)
     for turn in turns:
         if turn.role is Role.USER:
             turn.blocks.sort(key=lambda block: block["type"] not in _RESULT_TYPES)
@@ -93,32 +73,10 @@ def _blocks(message: Message, writer: BlockWriter) -> list[JsonObject]:
     return [block for part in message.parts if (block := writer.block(part)) is not None]
 
 
-def _merged(turns: Iterable[Turn]) -> list[Turn]:
-    merged: list[Turn] = []
-    for turn in turns:
-        if merged and merged[-1].role is turn.role:
-            merged[-1].blocks += turn.blocks
-        else:
-            merged.append(turn)
-    return merged
-
-
-def _placed(turns: Sequence[Turn], *, system_turns: bool) -> Iterable[Turn]:
-    """Yield the turns, those of the role system turned into the user's where they must be."""
-    for index, turn in enumerate(turns):
-        if turn.role is Role.SYSTEM:
-            after_user = index > 0 and turns[index - 1].role is Role.USER
-            before_user = index + 1 < len(turns) and turns[index + 1].role is Role.USER
-            if not (system_turns and after_user and not before_user):
-                yield Turn(Role.USER, [_tagged(block) for block in turn.blocks])
-                continue
-        yield turn
-
-
 def _tagged(block: JsonObject) -> JsonObject:
     if block["type"] != "text":
         return block
-    return block | {"text": f"<system>\n{block['text']}\n</system>"}
+    return block | {"text": in_system_tags(block["text"])}
 
 
 def _strip_end(blocks: list[JsonObject]) -> None:

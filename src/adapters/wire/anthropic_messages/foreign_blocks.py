@@ -13,9 +13,10 @@ from msgspec import Raw, Struct
 
 from adapters.wire.anthropic_messages.carried import read_state
 from adapters.wire.anthropic_messages.citations import is_own, read_citation
-from adapters.wire.anthropic_messages.encode_messages import Turn, opens_with_thought
+from adapters.wire.anthropic_messages.encode_messages import opens_with_thought
 from adapters.wire.opaque_state import split_id
 from adapters.wire.reading import JsonObject
+from adapters.wire.turns import Turn
 from domain.inference.conversation import Role
 from domain.inference.dialect import WireFormat
 

@@ -9,8 +9,6 @@ from adapters.wire.governing import MaybeRaw
 from adapters.wire.schemas.anthropic_messages import LooseFrame, LooseReply, Reply, StreamFrame
 from domain.errors import UpstreamProtocolError
 
-LARGEST_EVENT = 16 * 1024 * 1024
-
 KNOWN_EVENTS = frozenset(
     {
         b"",

@@ -9,13 +9,13 @@ from msgspec import Raw
 from adapters.wire.anthropic_messages.errors import failure_inside
 from adapters.wire.anthropic_messages.frames import (
     KNOWN_EVENTS,
-    LARGEST_EVENT,
     decode_frame,
     decode_reply,
     is_null,
 )
 from adapters.wire.anthropic_messages.usage import UsageTally
 from adapters.wire.governing import MaybeRaw
+from adapters.wire.scanning import EventScanner, WholeReplyScanner
 from adapters.wire.schemas.anthropic_messages import (
     Block,
     Delta,
@@ -23,55 +23,30 @@ from adapters.wire.schemas.anthropic_messages import (
     LooseReply,
     StreamFrame,
 )
-from adapters.wire.sse import Event, EventSplitter
+from adapters.wire.sse import Event
 from adapters.wire.upstream_errors import MessageScrubber
-from application.ports.provider import ReplyScanner, ReplySummary
+from application.ports.provider import ReplySummary
 from domain.errors import UpstreamFailure, UpstreamProtocolError, UpstreamUnavailable
 
 # Blocks that are content as soon as they begin; text and thinking are once they say something.
 _SPOKEN = frozenset({"", "text", "thinking"})
 
 
-class MessagesReplyScanner(ReplyScanner):
-    """Holds a whole (non-streamed) answer until it is known to be one, then hands it on as it came.
-
-    Nothing is forwarded earlier, so that a broken answer can still become a proper error status.
-    """
+class MessagesReplyScanner(WholeReplyScanner):
+    """Holds a whole (non-streamed) answer until it is known to be one, then hands it on as it came."""
 
     def __init__(self, *, max_bytes: int, scrubber: MessageScrubber) -> None:
         """`max_bytes` is the largest answer that is relayed."""
-        self._limit = max_bytes
+        super().__init__(max_bytes)
         self._scrubber = scrubber
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._summary = ReplySummary()
 
-    @property
-    def summary(self) -> ReplySummary:
-        """Filled in by `finish`."""
-        return self._summary
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Hold `chunk`.
-
-        Raises:
-            UpstreamProtocolError: the answer is larger than the bound.
-        """
-        self._size += len(chunk)
-        if self._size > self._limit:
-            self._parts.clear()
-            raise UpstreamProtocolError(f"the answer is larger than {self._limit} bytes")
-        self._parts.append(chunk)
-        return b""
-
-    def finish(self) -> bytes:
+    def _read(self, body: bytes) -> bytes:
         """Return the whole answer.
 
         Raises:
             UpstreamProtocolError: not JSON, or no `content`.
             UpstreamFailure: an error object instead of an answer.
         """
-        body = b"".join(self._parts)
         reply = decode_reply(body)
         if reply.type == "error" or not is_null(reply.error):
             raise failure_inside(reply.error, self._scrubber)
@@ -94,67 +69,18 @@ class MessagesReplyScanner(ReplyScanner):
         return body
 
 
-class MessagesStreamScanner(ReplyScanner):
+class MessagesStreamScanner(EventScanner):
     """Passes stream events on as they came, whole events at a time."""
 
     def __init__(self, *, scrubber: MessageScrubber) -> None:
         """`scrubber` makes the messages of error events presentable."""
+        super().__init__()
         self._scrubber = scrubber
-        self._splitter = EventSplitter(LARGEST_EVENT)
-        self._summary = ReplySummary()
         self._tally = UsageTally()
-        self._failure: UpstreamFailure | None = None
 
-    @property
-    def summary(self) -> ReplySummary:
-        """What the events so far have told."""
-        return self._summary
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Return the events `chunk` completes.
-
-        Content that came in the same chunk before an error is returned first; the error is raised
-        by the next call.
-
-        Raises:
-            UpstreamFailure: an error event. Before content it is classified like an error status,
-                after content it is `UpstreamUnavailable`.
-            UpstreamProtocolError: an event that is not JSON, or larger than 16 MiB.
-        """
-        if self._failure is not None:
-            raise self._failure
-        whole = not self._splitter.holding
-        kept: list[bytes] = []
-        for event in self._splitter.feed(chunk):
-            try:
-                self._observe(event)
-            except UpstreamFailure as failure:
-                if not (kept and self._summary.content_started):
-                    raise
-                self._failure = failure
-                return b"".join(kept)
-            kept.append(event.raw)
-        if whole and not self._splitter.holding:
-            return chunk
-        return b"".join(kept)
-
-    def finish(self) -> bytes:
-        """Return a last event that lacks its empty line.
-
-        Raises:
-            UpstreamProtocolError: `message_stop` was not seen.
-        """
-        if self._failure is not None:
-            raise self._failure
-        rest = self._splitter.finish()
-        if rest is not None:
-            try:
-                self._observe(rest)
-            except UpstreamProtocolError:
-                raise UpstreamProtocolError("the stream ended inside an event") from None
-        if not self._summary.terminated:
-            raise UpstreamProtocolError("the stream ended without its terminator")
-        return rest.raw if rest is not None else b""
+    def _pass(self, event: Event) -> bytes:
+        self._observe(event)
+        return event.raw
 
     def _observe(self, event: Event) -> None:
         data = event.data

@@ -22,13 +22,12 @@ from adapters.wire.anthropic_messages.errors import failure_inside
 from adapters.wire.anthropic_messages.finishes import read_stop_reason
 from adapters.wire.anthropic_messages.frames import (
     KNOWN_EVENTS,
-    LARGEST_EVENT,
     decode_frame,
     is_null,
     mend_surrogates,
 )
 from adapters.wire.anthropic_messages.usage import UsageTally
-from adapters.wire.codec import StreamDecoder
+from adapters.wire.decoding import EventDecoder
 from adapters.wire.governing import MaybeRaw
 from adapters.wire.reading import JsonObject
 from adapters.wire.schemas.anthropic_messages import (
@@ -38,7 +37,7 @@ from adapters.wire.schemas.anthropic_messages import (
     StopDetails,
     StreamFrame,
 )
-from adapters.wire.sse import Event, EventSplitter
+from adapters.wire.sse import Event
 from adapters.wire.upstream_errors import MessageScrubber
 from domain.errors import UpstreamFailure, UpstreamProtocolError, UpstreamUnavailable
 from domain.inference.events import (
@@ -80,13 +79,13 @@ class _OpenBlock(Struct):
     partial: str = ""
 
 
-class MessagesStreamReader(StreamDecoder):
+class MessagesStreamReader(EventDecoder):
     """One streamed answer. Blocks that only Anthropic knows appear when they are complete."""
 
     def __init__(self, *, scrubber: MessageScrubber) -> None:
         """`scrubber` makes the messages of error events presentable."""
+        super().__init__()
         self._scrubber = scrubber
-        self._splitter = EventSplitter(LARGEST_EVENT)
         self._open: dict[int, _OpenBlock] = {}
         self._count = 0
         self._spoke = False
@@ -96,33 +95,15 @@ class MessagesStreamReader(StreamDecoder):
         self._stop_sequence: str | None = None
         self._explanation = ""
         self._terminated = False
-        self._failure: UpstreamFailure | None = None
 
     @property
     def terminated(self) -> bool:
         """`message_stop` was seen."""
         return self._terminated
 
-    def feed(self, chunk: bytes) -> list[StreamEvent]:
-        """Return the events that `chunk` completes; see the port."""
-        if self._failure is not None:
-            raise self._failure
-        events: list[StreamEvent] = []
-        try:
-            for event in self._splitter.feed(chunk):
-                events += self._read(event)
-        except UpstreamFailure as failure:
-            if not events:
-                raise
-            self._failure = failure
-        return events
-
     def finish(self) -> list[StreamEvent]:
         """Return the events of a last frame that lacks its empty line; see the port."""
-        if self._failure is not None:
-            raise self._failure
-        rest = self._splitter.finish()
-        events = list(self._read(rest)) if rest is not None else []
+        events = self._last()
         if not self._terminated:
             raise UpstreamProtocolError("the stream ended without its terminator")
         return events

@@ -11,56 +11,31 @@ A client of Bedrock's own API gets his turns as he wrote them. For the others:
 * a turn with a document and no text gets a text, which Bedrock demands.
 """
 
-from collections.abc import Iterable, Sequence
-
-from msgspec import Struct
+from collections.abc import Sequence
 
 from adapters.wire.bedrock_converse.block_writer import BlockWriter
 from adapters.wire.reading import JsonObject
+from adapters.wire.turns import (
+    Conversation,
+    Turn,
+    alternating,
+    conversation_as_written,
+    in_system_tags,
+)
 from domain.inference.conversation import Message, Role
 
 _SEE_DOCUMENT = "(see the document)"
-
-
-class Turn(Struct):
-    """A message to be written."""
-
-    role: Role
-    blocks: list[JsonObject]
-
-
-class Conversation(Struct):
-    """The members `system` and `messages`."""
-
-    system: list[JsonObject]
-    turns: list[Turn]
-
-    @property
-    def messages(self) -> list[JsonObject]:
-        """The member `messages`."""
-        return [{"role": turn.role.value, "content": turn.blocks} for turn in self.turns]
-
-    def holds(self, *kinds: str) -> bool:
-        """Tell whether there is a block of one of these kinds."""
-        return any(kind in block for turn in self.turns for block in turn.blocks for kind in kinds)
 
 
 def conversation_of(
     messages: Sequence[Message], writer: BlockWriter, *, verbatim: bool, system_turns: bool
 ) -> Conversation:
     """Return the conversation; `system_turns` says whether the model knows the role `system`."""
-    lead = 0
-    while lead < len(messages) and messages[lead].role is Role.SYSTEM:
-        lead += 1
-    system = [block for message in messages[:lead] for block in writer.blocks(message)]
-    turns = [
-        Turn(message.role, blocks)
-        for message in messages[lead:]
-        if (blocks := writer.blocks(message))
-    ]
+    written = conversation_as_written(messages, writer.blocks)
     if verbatim:
-        return Conversation(system, turns)
-    turns = _merged(_placed(_merged(turns), system_turns=system_turns))
+        return written
+    system = written.system
+    turns = alternating(written.turns, system_turns=system_turns, tagged=_tagged)
     for turn in turns:
         if turn.role is Role.USER:
             turn.blocks[:] = _results_first(turn.blocks)
@@ -82,30 +57,8 @@ def opens_with_thought(turns: Sequence[Turn]) -> bool:
     return "reasoningContent" in last.blocks[0]
 
 
-def _merged(turns: Iterable[Turn]) -> list[Turn]:
-    merged: list[Turn] = []
-    for turn in turns:
-        if merged and merged[-1].role is turn.role:
-            merged[-1].blocks += turn.blocks
-        else:
-            merged.append(turn)
-    return merged
-
-
-def _placed(turns: Sequence[Turn], *, system_turns: bool) -> Iterable[Turn]:
-    """Yield the turns, those of the role system turned into the user's where they must be."""
-    for index, turn in enumerate(turns):
-        if turn.role is Role.SYSTEM:
-            after_user = index > 0 and turns[index - 1].role is Role.USER
-            before_user = index + 1 < len(turns) and turns[index + 1].role is Role.USER
-            if not (system_turns and after_user and not before_user):
-                yield Turn(Role.USER, [_tagged(block) for block in turn.blocks])
-                continue
-        yield turn
-
-
 def _tagged(block: JsonObject) -> JsonObject:
-    return {"text": f"<system>\n{block['text']}\n</system>"} if "text" in block else block
+    return {"text": in_system_tags(block["text"])} if "text" in block else block
 
 
 def _results_first(blocks: list[JsonObject]) -> list[JsonObject]:

@@ -6,10 +6,10 @@ import msgspec
 
 from adapters.wire.anthropic_messages.structured import SchemaFitter
 from adapters.wire.bedrock_converse.encode_content import cache_point
-from adapters.wire.bedrock_converse.encode_messages import Conversation
 from adapters.wire.bedrock_converse.models import BedrockModel
 from adapters.wire.bedrock_converse.tools import GUARDRAIL
 from adapters.wire.reading import JsonObject
+from adapters.wire.turns import Conversation
 from domain.inference.request import InferenceRequest, ResponseFormat, VendorTool
 
 _ENCODER = msgspec.json.Encoder()

@@ -20,11 +20,7 @@ from adapters.wire.bedrock_converse import additional
 from adapters.wire.bedrock_converse.additional import write_effort, write_top_k
 from adapters.wire.bedrock_converse.block_writer import BlockWriter
 from adapters.wire.bedrock_converse.carried import OWN
-from adapters.wire.bedrock_converse.encode_messages import (
-    Conversation,
-    conversation_of,
-    opens_with_thought,
-)
+from adapters.wire.bedrock_converse.encode_messages import conversation_of, opens_with_thought
 from adapters.wire.bedrock_converse.encode_parameters import (
     inference_of,
     mark_end,
@@ -38,6 +34,7 @@ from adapters.wire.bedrock_converse.stopping import STOP_SEQUENCE_PATH
 from adapters.wire.codec import Encoded, WireTarget
 from adapters.wire.fidelity import dropped_fields
 from adapters.wire.reading import JsonObject
+from adapters.wire.turns import Conversation
 from domain.inference.conversation import Message, Part, ThinkingPart
 from domain.inference.dialect import Dialect, WireFormat
 from domain.inference.request import InferenceRequest, Reasoning

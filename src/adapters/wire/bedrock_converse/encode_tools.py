@@ -4,7 +4,6 @@ from msgspec import Struct, structs
 
 from adapters.wire.anthropic_messages.structured import SchemaFitter
 from adapters.wire.bedrock_converse.encode_content import cache_point
-from adapters.wire.bedrock_converse.encode_messages import Conversation
 from adapters.wire.bedrock_converse.models import BedrockModel
 from adapters.wire.bedrock_converse.tools import (
     SYSTEM_TOOL,
@@ -14,6 +13,7 @@ from adapters.wire.bedrock_converse.tools import (
 )
 from adapters.wire.custom_tools import as_function
 from adapters.wire.reading import JsonObject
+from adapters.wire.turns import Conversation
 from domain.inference.conversation import ToolCallPart
 from domain.inference.request import (
     CustomTool,

@@ -4,6 +4,7 @@ from adapters.wire.aws_event_stream import Frame, FrameReader
 from adapters.wire.bedrock_converse.errors import failure_in_frame
 from adapters.wire.bedrock_converse.frames import decode_payload
 from adapters.wire.bedrock_converse.usage import parse_usage
+from adapters.wire.scanning import WholeReplyScanner
 from adapters.wire.schemas.bedrock_converse import (
     Delta,
     DeltaEvent,
@@ -17,42 +18,15 @@ from application.ports.provider import ReplyScanner, ReplySummary
 from domain.errors import UpstreamFailure, UpstreamProtocolError, UpstreamUnavailable
 
 
-class ConverseReplyScanner(ReplyScanner):
-    """Holds a whole (non-streamed) answer until it is known to be one, then hands it on as it came.
+class ConverseReplyScanner(WholeReplyScanner):
+    """Holds a whole (non-streamed) answer until it is known to be one, then hands it on as it came."""
 
-    Nothing is forwarded earlier, so that a broken answer can still become a proper error status.
-    """
-
-    def __init__(self, *, max_bytes: int) -> None:
-        """`max_bytes` is the largest answer that is relayed."""
-        self._limit = max_bytes
-        self._body = bytearray()
-        self._summary = ReplySummary()
-
-    @property
-    def summary(self) -> ReplySummary:
-        """Filled in by `finish`."""
-        return self._summary
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Hold `chunk`.
-
-        Raises:
-            UpstreamProtocolError: the answer is larger than the bound.
-        """
-        self._body += chunk
-        if len(self._body) > self._limit:
-            self._body.clear()
-            raise UpstreamProtocolError(f"the answer is larger than {self._limit} bytes")
-        return b""
-
-    def finish(self) -> bytes:
+    def _read(self, body: bytes) -> bytes:
         """Return the whole answer.
 
         Raises:
             UpstreamProtocolError: not JSON, or no message in it.
         """
-        body = bytes(self._body)
         reply = decode_payload(body, Reply)
         if reply.output is None or reply.output.message is None:
             raise UpstreamProtocolError("the answer has no message")

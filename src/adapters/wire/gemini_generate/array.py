@@ -1,7 +1,7 @@
 """Streams without `alt=sse`: one JSON array whose elements are the chunks."""
 
-from adapters.wire.gemini_generate.scanners import LARGEST_EVENT, chunk_data
-from adapters.wire.sse import Event, EventSplitter
+from adapters.wire.gemini_generate.scanners import chunk_data
+from adapters.wire.sse import LARGEST_EVENT, Event, EventSplitter
 from application.ports.provider import ReplyScanner, ReplySummary
 
 

@@ -15,18 +15,18 @@ from adapters.wire.gemini_generate.errors import (
     status_of,
 )
 from adapters.wire.gemini_generate.usage import parse_usage
+from adapters.wire.scanning import EventScanner, WholeReplyScanner
 from adapters.wire.schemas.gemini_generate import MaybeRaw, Reply, ReplyCandidate, ReplyPart
-from adapters.wire.sse import Event, EventSplitter
+from adapters.wire.sse import Event
 from adapters.wire.surrogates import without_surrogates
 from adapters.wire.upstream_errors import MessageScrubber
-from application.ports.provider import ReplyScanner, ReplySummary
+from application.ports.provider import ReplySummary
 from domain.errors import UpstreamFailure, UpstreamProtocolError, UpstreamUnavailable
 
-LARGEST_EVENT = 16 * 1024 * 1024
 _REPLY = msgspec.json.Decoder(Reply)
 
 
-class GenerateReplyScanner(ReplyScanner):
+class GenerateReplyScanner(WholeReplyScanner):
     """Holds a whole (non-streamed) answer until it is known to be one, then hands it on as it came.
 
     Answers of countTokens are answers too.
@@ -34,38 +34,16 @@ class GenerateReplyScanner(ReplyScanner):
 
     def __init__(self, *, max_bytes: int, scrubber: MessageScrubber) -> None:
         """`max_bytes` is the largest answer that is relayed."""
-        self._limit = max_bytes
+        super().__init__(max_bytes)
         self._scrubber = scrubber
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._summary = ReplySummary()
 
-    @property
-    def summary(self) -> ReplySummary:
-        """Filled in by `finish`."""
-        return self._summary
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Hold `chunk`.
-
-        Raises:
-            UpstreamProtocolError: the answer is larger than the bound.
-        """
-        self._size += len(chunk)
-        if self._size > self._limit:
-            self._parts.clear()
-            raise UpstreamProtocolError(f"the answer is larger than {self._limit} bytes")
-        self._parts.append(chunk)
-        return b""
-
-    def finish(self) -> bytes:
+    def _read(self, body: bytes) -> bytes:
         """Return the whole answer.
 
         Raises:
             UpstreamProtocolError: not JSON, or neither candidates nor a reason for having none.
             UpstreamFailure: an error object instead of an answer.
         """
-        body = b"".join(self._parts)
         reply = decode_chunk(body)
         if not is_null(reply.error):
             raise reported_failure(reply.error, self._scrubber)
@@ -76,70 +54,23 @@ class GenerateReplyScanner(ReplyScanner):
         return body
 
 
-class GenerateStreamScanner(ReplyScanner):
+class GenerateStreamScanner(EventScanner):
     """Passes chunks of a stream on as they came, whole events at a time."""
 
     def __init__(self, *, candidates: int, scrubber: MessageScrubber) -> None:
         """`candidates` is how many were asked for."""
+        super().__init__()
         self._scrubber = scrubber
-        self._splitter = EventSplitter(LARGEST_EVENT)
-        self._summary = ReplySummary()
         self._ending = Ending(candidates)
-        self._failure: UpstreamFailure | None = None
 
-    @property
-    def summary(self) -> ReplySummary:
-        """What the chunks so far have told."""
-        return self._summary
+    def _pass(self, event: Event) -> bytes:
+        self._observe(event)
+        return event.raw
 
-    def feed(self, chunk: bytes) -> bytes:
-        """Return the events `chunk` completes.
-
-        Content that came in the same chunk before an error is returned first; the error is raised
-        by the next call.
-
-        Raises:
-            UpstreamFailure: an error event. Before content it is classified like an error status,
-                after content it is `UpstreamUnavailable`.
-            UpstreamProtocolError: an event that is not JSON, or larger than 16 MiB.
-        """
-        if self._failure is not None:
-            raise self._failure
-        whole = not self._splitter.holding
-        kept: list[bytes] = []
-        for event in self._splitter.feed(chunk):
-            try:
-                self._observe(event)
-            except UpstreamFailure as failure:
-                if not (kept and self._summary.content_started):
-                    raise
-                self._failure = failure
-                return b"".join(kept)
-            kept.append(event.raw)
-        if whole and not self._splitter.holding:
-            return chunk
-        return b"".join(kept)
-
-    def finish(self) -> bytes:
-        """Return a last event that lacks its empty line.
-
-        Raises:
-            UpstreamProtocolError: not every candidate has a finish reason.
-        """
-        if self._failure is not None:
-            raise self._failure
-        rest = self._splitter.finish()
-        frame = b""
-        if rest is not None:
-            try:
-                self._observe(rest)
-            except UpstreamProtocolError:
-                raise UpstreamProtocolError("the stream ended inside an event") from None
-            frame = rest.raw
+    def _check_complete(self) -> None:
         if not self._ending.complete:
             raise UpstreamProtocolError("the stream ended without a finish reason")
         self._summary.terminated = True
-        return frame
 
     def _observe(self, event: Event) -> None:
         data = chunk_data(event)

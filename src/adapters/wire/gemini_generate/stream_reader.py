@@ -6,16 +6,16 @@ the next begins is told by their kinds, and by a signature, which ends the part 
 
 from typing import Literal
 
-from adapters.wire.codec import StreamDecoder
+from adapters.wire.decoding import EventDecoder
 from adapters.wire.gemini_generate.chunks import CandidateChunk, Chunk, ChunkReader
 from adapters.wire.gemini_generate.citations import FoundCitation
 from adapters.wire.gemini_generate.finish import read_finish
 from adapters.wire.gemini_generate.media_parts import write_media
-from adapters.wire.gemini_generate.scanners import LARGEST_EVENT, chunk_data
-from adapters.wire.sse import Event, EventSplitter
+from adapters.wire.gemini_generate.scanners import chunk_data
+from adapters.wire.sse import Event
 from adapters.wire.upstream_errors import MessageScrubber
 from domain.accounting.usage import TokenUsage
-from domain.errors import UpstreamFailure, UpstreamProtocolError
+from domain.errors import UpstreamProtocolError
 from domain.inference.conversation import (
     AudioPart,
     DocumentPart,
@@ -46,38 +46,22 @@ from domain.inference.response import FinishReason
 _Prose = Literal["text", "thinking"]
 
 
-class GeminiStreamDecoder(StreamDecoder):
+class GeminiStreamDecoder(EventDecoder):
     """Reads one streamed answer. It ends with the connection, and then must have been complete."""
 
     def __init__(self, scrubber: MessageScrubber) -> None:
         """`scrubber` makes the messages of errors fit for clients."""
-        self._splitter = EventSplitter(LARGEST_EVENT)
+        super().__init__()
         self._reader = ChunkReader(scrubber)
         self._started = False
         self._blocked = False
         self._candidates: dict[int, _Candidate] = {}
         self._usage: TokenUsage | None = None
-        self._failure: UpstreamFailure | None = None
 
     @property
     def terminated(self) -> bool:
         """False: there is no terminator. Some models give a finish reason with every chunk."""
         return False
-
-    def feed(self, chunk: bytes) -> list[StreamEvent]:
-        """Return the events that `chunk` completes; see the port for what is raised."""
-        if self._failure is not None:
-            raise self._failure
-        events: list[StreamEvent] = []
-        for event in self._splitter.feed(chunk):
-            try:
-                events += self._read(event)
-            except UpstreamFailure as failure:
-                if not events:
-                    raise
-                self._failure = failure
-                break
-        return events
 
     def finish(self) -> list[StreamEvent]:
         """Return the end of every candidate, and the usage.
@@ -86,10 +70,7 @@ class GeminiStreamDecoder(StreamDecoder):
             UpstreamFailure: an error that came last.
             UpstreamProtocolError: not every candidate has a finish reason.
         """
-        if self._failure is not None:
-            raise self._failure
-        rest = self._splitter.finish()
-        events = [] if rest is None else self._read(rest)
+        events = self._last()
         candidates = [self._candidates[index] for index in sorted(self._candidates)]
         if not all(candidate.finish_reason for candidate in candidates):
             raise UpstreamProtocolError("the stream ended without a finish reason")

@@ -14,6 +14,7 @@ from adapters.wire.openai_errors import (
     parse_error,
     status_of,
 )
+from adapters.wire.scanning import EventScanner, WholeReplyScanner
 from adapters.wire.schemas.openai_chat import (
     Choice,
     Content,
@@ -24,10 +25,10 @@ from adapters.wire.schemas.openai_chat import (
     Reply,
     ToolCall,
 )
-from adapters.wire.sse import Event, EventSplitter
+from adapters.wire.sse import Event
 from adapters.wire.surrogates import without_surrogates
 from adapters.wire.upstream_errors import MessageScrubber
-from application.ports.provider import ReplyScanner, ReplySummary
+from application.ports.provider import ReplySummary
 from domain.errors import UpstreamFailure, UpstreamProtocolError, UpstreamUnavailable
 
 _REPLY = msgspec.json.Decoder(Reply)
@@ -36,49 +37,23 @@ _DONE = b"[DONE]"
 # Events of other names are extensions: clients of this format do not read them, nor do we.
 _PLAIN_NAMES = frozenset({b"", b"message", b"error"})
 _NULL_USAGE = b',"usage":null'
-_LARGEST_EVENT = 16 * 1024 * 1024
 
 
-class ChatReplyScanner(ReplyScanner):
-    """Holds a whole (non-streamed) answer until it is known to be one, then hands it on as it came.
-
-    Nothing is forwarded earlier, so that a broken answer can still become a proper error status.
-    """
+class ChatReplyScanner(WholeReplyScanner):
+    """Holds a whole (non-streamed) answer until it is known to be one, then hands it on as it came."""
 
     def __init__(self, *, max_bytes: int, scrubber: MessageScrubber) -> None:
         """`max_bytes` is the largest answer that is relayed."""
-        self._limit = max_bytes
+        super().__init__(max_bytes)
         self._scrubber = scrubber
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._summary = ReplySummary()
 
-    @property
-    def summary(self) -> ReplySummary:
-        """Filled in by `finish`."""
-        return self._summary
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Hold `chunk`.
-
-        Raises:
-            UpstreamProtocolError: the answer is larger than the bound.
-        """
-        self._size += len(chunk)
-        if self._size > self._limit:
-            self._parts.clear()
-            raise UpstreamProtocolError(f"the answer is larger than {self._limit} bytes")
-        self._parts.append(chunk)
-        return b""
-
-    def finish(self) -> bytes:
+    def _read(self, body: bytes) -> bytes:
         """Return the whole answer.
 
         Raises:
             UpstreamProtocolError: not JSON, or no `choices`.
             UpstreamFailure: an error object instead of an answer.
         """
-        body = b"".join(self._parts)
         reply = _decode(body)
         if not is_null(reply.error):
             raise _failure(reply.error, self._scrubber)
@@ -90,7 +65,7 @@ class ChatReplyScanner(ReplyScanner):
         return body
 
 
-class ChatStreamScanner(ReplyScanner):
+class ChatStreamScanner(EventScanner):
     """Passes stream frames on as they came, whole frames at a time.
 
     Two things are taken out when usage was asked for on the gateway's own account: the extra frame
@@ -100,77 +75,20 @@ class ChatStreamScanner(ReplyScanner):
 
     def __init__(self, *, choices: int, strip_usage: bool, scrubber: MessageScrubber) -> None:
         """`choices` is how many completions were asked for (`n`)."""
+        super().__init__()
         self._expected = choices
         self._strip = strip_usage
         self._scrubber = scrubber
-        self._splitter = EventSplitter(_LARGEST_EVENT)
-        self._summary = ReplySummary()
         self._open: set[int] = set()
         self._finished: set[int] = set()
         self._done = False
-        self._failure: UpstreamFailure | None = None
 
-    @property
-    def summary(self) -> ReplySummary:
-        """What the frames so far have told."""
-        return self._summary
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Return the frames `chunk` completes.
-
-        Content that came in the same chunk before an error is returned first; the error is raised
-        by the next call.
-
-        Raises:
-            UpstreamFailure: an error frame. Before content it is classified like an error status,
-                after content it is `UpstreamUnavailable`.
-            UpstreamProtocolError: a frame that is not JSON, or larger than 16 MiB.
-        """
-        if self._failure is not None:
-            raise self._failure
-        whole = not self._splitter.holding
-        kept: list[bytes] = []
-        untouched = True
-        for event in self._splitter.feed(chunk):
-            try:
-                frame = self._observe(event)
-            except UpstreamFailure as failure:
-                if not (kept and self._summary.content_started):
-                    raise
-                self._failure = failure
-                return b"".join(kept)
-            untouched = untouched and frame is event.raw
-            if frame:
-                kept.append(frame)
-        if whole and untouched and not self._splitter.holding:
-            return chunk
-        return b"".join(kept)
-
-    def finish(self) -> bytes:
-        """Return a last frame that lacks its empty line.
-
-        Raises:
-            UpstreamProtocolError: neither `[DONE]` nor a finish reason for every choice was seen.
-                (Some servers leave out `[DONE]`; a cut stream has neither.)
-        """
-        if self._failure is not None:
-            raise self._failure
-        rest = self._splitter.finish()
-        frame = b""
-        if rest is not None:
-            try:
-                frame = self._observe(rest)
-            except UpstreamProtocolError:
-                raise UpstreamProtocolError("the stream ended inside a frame") from None
-        if not self._complete:
+    def _check_complete(self) -> None:
+        """Some servers leave `[DONE]` out; a cut stream has neither it nor all finish reasons."""
+        if not (self._done or (not self._open and len(self._finished) >= self._expected)):
             raise UpstreamProtocolError("the stream ended without its terminator")
-        return frame
 
-    @property
-    def _complete(self) -> bool:
-        return self._done or (not self._open and len(self._finished) >= self._expected)
-
-    def _observe(self, event: Event) -> bytes:
+    def _pass(self, event: Event) -> bytes:
         """Note what an event tells and return what is to be forwarded of it."""
         data = event.data
         if not data or self._done or event.name not in _PLAIN_NAMES:

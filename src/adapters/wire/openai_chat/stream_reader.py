@@ -1,6 +1,6 @@
 """Reading a streamed Chat Completions answer, split at any byte, into canonical events."""
 
-from adapters.wire.codec import StreamDecoder
+from adapters.wire.decoding import EventDecoder
 from adapters.wire.openai_chat.decode_reply import (
     failure_in,
     parse_frame,
@@ -11,51 +11,35 @@ from adapters.wire.openai_chat.decode_reply import (
 from adapters.wire.openai_chat.stream_candidate import CandidateReader
 from adapters.wire.openai_chat.usage import is_null
 from adapters.wire.schemas.openai_chat_replies import WholeReply
-from adapters.wire.sse import Event, EventSplitter
+from adapters.wire.sse import Event
 from adapters.wire.upstream_errors import MessageScrubber
 from domain.accounting.usage import TokenUsage
-from domain.errors import UpstreamFailure, UpstreamProtocolError, UpstreamUnavailable
+from domain.errors import UpstreamProtocolError, UpstreamUnavailable
 from domain.inference.events import BlockStarted, Started, StreamEvent, UsageKnown
 
 _DONE = b"[DONE]"
 _PLAIN_NAMES = frozenset({b"", b"message", b"error"})
-_LARGEST_EVENT = 16 * 1024 * 1024
 
 
-class ChatStreamDecoder(StreamDecoder):
+class ChatStreamDecoder(EventDecoder):
     """Reads frames; what ends the choices comes with the terminator, usage after it."""
 
     def __init__(self, *, choices: int, scrubber: MessageScrubber) -> None:
         """`choices` is how many completions were asked for (`n`)."""
+        super().__init__()
         self._expected = choices
         self._scrubber = scrubber
-        self._splitter = EventSplitter(_LARGEST_EVENT)
         self._candidates: dict[int, CandidateReader] = {}
         self._started: Started | None = None
         self._usage: TokenUsage | None = None
         self._service_tier: str | None = None
         self._content_started = False
         self._terminated = False
-        self._failure: UpstreamFailure | None = None
 
     @property
     def terminated(self) -> bool:
         """`[DONE]` was seen."""
         return self._terminated
-
-    def feed(self, chunk: bytes) -> list[StreamEvent]:
-        """Return the events that `chunk` completes; see the port for errors."""
-        if self._failure is not None:
-            raise self._failure
-        events: list[StreamEvent] = []
-        try:
-            for event in self._splitter.feed(chunk):
-                events += self._observe(event)
-        except UpstreamFailure as failure:
-            if not events:
-                raise
-            self._failure = failure
-        return events
 
     def finish(self) -> list[StreamEvent]:
         """Return the events due at the end of a stream without `[DONE]`, as some servers leave it.
@@ -67,13 +51,7 @@ class ChatStreamDecoder(StreamDecoder):
             raise self._failure
         if self._terminated:
             return []
-        events: list[StreamEvent] = []
-        rest = self._splitter.finish()
-        if rest is not None:
-            try:
-                events += self._observe(rest)
-            except UpstreamProtocolError:
-                raise UpstreamProtocolError("the stream ended inside a frame") from None
+        events = self._last()
         if self._terminated:
             return events
         finished = [reader.finished for reader in self._candidates.values()]
@@ -81,7 +59,7 @@ class ChatStreamDecoder(StreamDecoder):
             raise UpstreamProtocolError("the stream ended without its terminator")
         return events + self._ends()
 
-    def _observe(self, event: Event) -> list[StreamEvent]:
+    def _read(self, event: Event) -> list[StreamEvent]:
         data = event.data
         if not data or self._terminated or event.name not in _PLAIN_NAMES:
             return []

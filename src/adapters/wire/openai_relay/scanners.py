@@ -6,13 +6,13 @@ from msgspec import UNSET, Raw, Struct
 from adapters.wire.governing import MaybeRaw
 from adapters.wire.openai_chat.usage import is_null, parse_usage
 from adapters.wire.openai_errors import failure_for, parse_error, status_of
-from adapters.wire.sse import Event, EventSplitter
+from adapters.wire.scanning import WholeReplyScanner
+from adapters.wire.sse import LARGEST_EVENT, Event, EventSplitter
 from adapters.wire.upstream_errors import MessageScrubber
 from application.ports.provider import ReplyScanner, ReplySummary
 from domain.accounting.usage import TokenUsage
 from domain.errors import UpstreamProtocolError
 
-_LARGEST_EVENT = 16 * 1024 * 1024
 _DONE = b"[DONE]"
 _NO_TOKENS = TokenUsage()
 
@@ -45,42 +45,23 @@ _REPLY = msgspec.json.Decoder(_Reply)
 _IO_USAGE = msgspec.json.Decoder(_IoUsage)
 
 
-class JsonRelayScanner(ReplyScanner):
+class JsonRelayScanner(WholeReplyScanner):
     """Holds a whole JSON answer until it is known to be one, then hands it on as it came."""
 
     def __init__(self, *, max_bytes: int, scrubber: MessageScrubber, free: bool = False) -> None:
         """`free` says that the operation bills no tokens (counting them)."""
-        self._limit = max_bytes
+        super().__init__(max_bytes)
         self._scrubber = scrubber
-        self._body = bytearray()
-        self._summary = ReplySummary(usage=_NO_TOKENS if free else None)
         self._free = free
+        self._summary.usage = _NO_TOKENS if free else None
 
-    @property
-    def summary(self) -> ReplySummary:
-        """Filled in by `finish`."""
-        return self._summary
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Hold `chunk`.
-
-        Raises:
-            UpstreamProtocolError: the answer is larger than the bound.
-        """
-        self._body += chunk
-        if len(self._body) > self._limit:
-            self._body.clear()
-            raise UpstreamProtocolError(f"the answer is larger than {self._limit} bytes")
-        return b""
-
-    def finish(self) -> bytes:
+    def _read(self, body: bytes) -> bytes:
         """Return the whole answer.
 
         Raises:
             UpstreamProtocolError: not a JSON object.
             UpstreamFailure: an error object instead of an answer.
         """
-        body = bytes(self._body)
         try:
             reply = _REPLY.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -122,7 +103,7 @@ class EventRelayScanner(ReplyScanner):
     def __init__(self, *, scrubber: MessageScrubber, free: bool = False) -> None:
         """`free` says that the operation bills no tokens (replaying an answer)."""
         self._scrubber = scrubber
-        self._splitter = EventSplitter(_LARGEST_EVENT)
+        self._splitter = EventSplitter(LARGEST_EVENT)
         self._summary = ReplySummary(usage=_NO_TOKENS if free else None)
         self._free = free
 

@@ -12,10 +12,11 @@ from adapters.wire.openai_responses.errors import failure_of_frame, failure_of_r
 from adapters.wire.openai_responses.reading_json import decode
 from adapters.wire.openai_responses.stream_kinds import ENDS, ERROR, FAILED, is_known
 from adapters.wire.openai_responses.usage import parse_usage
+from adapters.wire.scanning import EventScanner, WholeReplyScanner
 from adapters.wire.schemas.openai_responses import ContentPart, Frame, Item, ItemKind, Reply
-from adapters.wire.sse import Event, EventSplitter
+from adapters.wire.sse import Event
 from adapters.wire.upstream_errors import MessageScrubber
-from application.ports.provider import ReplyScanner, ReplySummary
+from application.ports.provider import ReplySummary
 from domain.errors import UpstreamFailure, UpstreamProtocolError, UpstreamUnavailable
 
 _REPLY = msgspec.json.Decoder(Reply)
@@ -27,49 +28,23 @@ _DELTA = ".delta"
 _AUDIO = "response.audio.delta"
 # An item of these kinds is empty when it is added; any other is a call, which is content.
 _EMPTY_WHEN_ADDED = frozenset({"message", "reasoning"})
-_LARGEST_EVENT = 16 * 1024 * 1024
 
 
-class ResponsesReplyScanner(ReplyScanner):
-    """Holds a whole (non-streamed) answer until it is known to be one, then hands it on as it came.
-
-    Nothing is forwarded earlier, so that a broken answer can still become a proper error status.
-    """
+class ResponsesReplyScanner(WholeReplyScanner):
+    """Holds a whole (non-streamed) answer until it is known to be one, then hands it on as it came."""
 
     def __init__(self, *, max_bytes: int, scrubber: MessageScrubber) -> None:
         """`max_bytes` is the largest answer that is relayed."""
-        self._limit = max_bytes
+        super().__init__(max_bytes)
         self._scrubber = scrubber
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._summary = ReplySummary()
 
-    @property
-    def summary(self) -> ReplySummary:
-        """Filled in by `finish`."""
-        return self._summary
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Hold `chunk`.
-
-        Raises:
-            UpstreamProtocolError: the answer is larger than the bound.
-        """
-        self._size += len(chunk)
-        if self._size > self._limit:
-            self._parts.clear()
-            raise UpstreamProtocolError(f"the answer is larger than {self._limit} bytes")
-        self._parts.append(chunk)
-        return b""
-
-    def finish(self) -> bytes:
+    def _read(self, body: bytes) -> bytes:
         """Return the whole answer. One that runs in the background may have no output yet.
 
         Raises:
             UpstreamProtocolError: not JSON, or no `output`.
             UpstreamFailure: an error object, or a response of status `failed`.
         """
-        body = b"".join(self._parts)
         reply = decode(_REPLY, body)
         if reply.status == "failed" or not is_null(reply.error):
             raise failure_of_reply(reply, self._scrubber)
@@ -82,66 +57,17 @@ class ResponsesReplyScanner(ReplyScanner):
         return body
 
 
-class ResponsesStreamScanner(ReplyScanner):
+class ResponsesStreamScanner(EventScanner):
     """Passes stream events on as they came, whole events at a time."""
 
     def __init__(self, *, scrubber: MessageScrubber) -> None:
         """One scanner serves one answer."""
+        super().__init__()
         self._scrubber = scrubber
-        self._splitter = EventSplitter(_LARGEST_EVENT)
-        self._summary = ReplySummary()
-        self._failure: UpstreamFailure | None = None
 
-    @property
-    def summary(self) -> ReplySummary:
-        """What the events so far have told."""
-        return self._summary
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Return the events `chunk` completes.
-
-        Content that came in the same chunk before an error is returned first; the error is raised
-        by the next call.
-
-        Raises:
-            UpstreamFailure: an error event. Before content it is classified like an error status,
-                after content it is `UpstreamUnavailable`.
-            UpstreamProtocolError: an event that is not JSON, or larger than 16 MiB.
-        """
-        if self._failure is not None:
-            raise self._failure
-        whole = not self._splitter.holding
-        kept: list[bytes] = []
-        for event in self._splitter.feed(chunk):
-            try:
-                self._observe(event)
-            except UpstreamFailure as failure:
-                if not (kept and self._summary.content_started):
-                    raise
-                self._failure = failure
-                return b"".join(kept)
-            kept.append(event.raw)
-        if whole and not self._splitter.holding:
-            return chunk
-        return b"".join(kept)
-
-    def finish(self) -> bytes:
-        """Return a last event that lacks its empty line.
-
-        Raises:
-            UpstreamProtocolError: the stream ended before its terminator.
-        """
-        if self._failure is not None:
-            raise self._failure
-        rest = self._splitter.finish()
-        if rest is not None:
-            try:
-                self._observe(rest)
-            except UpstreamProtocolError:
-                raise UpstreamProtocolError("the stream ended inside an event") from None
-        if not self._summary.terminated:
-            raise UpstreamProtocolError("the stream ended without its terminator")
-        return rest.raw if rest is not None else b""
+    def _pass(self, event: Event) -> bytes:
+        self._observe(event)
+        return event.raw
 
     def _observe(self, event: Event) -> None:
         """Note what an event tells."""

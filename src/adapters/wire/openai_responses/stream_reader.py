@@ -8,7 +8,7 @@ later events say in full is only used where the earlier ones said nothing.
 import msgspec
 from msgspec import Raw
 
-from adapters.wire.codec import StreamDecoder
+from adapters.wire.decoding import EventDecoder
 from adapters.wire.governing import MaybeRaw
 from adapters.wire.openai_chat.usage import is_null
 from adapters.wire.openai_responses.content import citation_of
@@ -54,9 +54,9 @@ from adapters.wire.schemas.openai_responses import (
     StreamFrame,
     WholeReply,
 )
-from adapters.wire.sse import Event, EventSplitter
+from adapters.wire.sse import Event
 from adapters.wire.upstream_errors import MessageScrubber
-from domain.errors import UpstreamFailure, UpstreamProtocolError
+from domain.errors import UpstreamProtocolError
 from domain.inference.conversation import Part, RefusalPart, TextPart
 from domain.inference.events import Finished, LogprobsAdded, Started, StreamEvent, UsageKnown
 
@@ -67,19 +67,18 @@ _FAILED = msgspec.json.Decoder(Reply)
 _WHOLE = msgspec.json.Decoder(WholeReply)
 _PART = msgspec.json.Decoder(OutputPart)
 _TEXT = msgspec.json.Decoder(str)
-_LARGEST_EVENT = 16 * 1024 * 1024
 _WHOLE_ITEM = -1
 _THOUGHTS = {SUMMARY: "summary", REASONING: "content"}
 _TEXTS: dict[str, Kind] = {OUTPUT_TEXT: "text", REFUSAL: "refusal"}
 
 
-class ResponsesStreamReader(StreamDecoder):
+class ResponsesStreamReader(EventDecoder):
     """Reads one answer."""
 
     def __init__(self, *, scrubber: MessageScrubber) -> None:
         """`scrubber` cleans the messages of errors."""
+        super().__init__()
         self._scrubber = scrubber
-        self._splitter = EventSplitter(_LARGEST_EVENT)
         self._blocks = Blocks()
         self._done: set[int] = set()
         self._thoughts: dict[int, tuple[str, int]] = {}
@@ -87,39 +86,15 @@ class ResponsesStreamReader(StreamDecoder):
         self._said: list[Part] = []
         self._started = False
         self._terminated = False
-        self._failure: UpstreamFailure | None = None
 
     @property
     def terminated(self) -> bool:
         """`response.completed` or `response.incomplete` was seen."""
         return self._terminated
 
-    def feed(self, chunk: bytes) -> list[StreamEvent]:
-        """Return the events that `chunk` completes; see the protocol."""
-        if self._failure is not None:
-            raise self._failure
-        events: list[StreamEvent] = []
-        for event in self._splitter.feed(chunk):
-            try:
-                events += self._read(event)
-            except UpstreamFailure as failure:
-                if not events:
-                    raise
-                self._failure = failure
-                break
-        return events
-
     def finish(self) -> list[StreamEvent]:
         """Return the events of a last event that lacks its empty line; see the protocol."""
-        if self._failure is not None:
-            raise self._failure
-        rest = self._splitter.finish()
-        events: list[StreamEvent] = []
-        if rest is not None:
-            try:
-                events = self._read(rest)
-            except UpstreamProtocolError:
-                raise UpstreamProtocolError("the stream ended inside an event") from None
+        events = self._last()
         if not self._terminated:
             raise UpstreamProtocolError("the stream ended without its terminator")
         return events
