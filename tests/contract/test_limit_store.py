@@ -309,6 +309,17 @@ async def test_a_budget_counts_its_own_part_beside_the_ledgers(store: Store) -> 
     assert await store.restore_budget(cap, span, 510, until_ms=now) == 517
 
 
+async def test_thresholds_that_both_parts_reach_together_count_as_fired(store: Store) -> None:
+    now = now_ms()
+    cap = budget_cap(1_000, now, Period.MONTHLY, counts_from_ms=now)
+    owed = Reservation.unconfirmed(claim(cap), now)
+    await store.settle(owed, Spend(tokens=400), occurred_at_ms=now)
+    assert await store.restore_budget(cap, cap.periods.at(now), 450, until_ms=now) == 850
+    reservation = await admitted(store, claim(cap))
+    settled = await store.settle(reservation, Spend(tokens=110), occurred_at_ms=now_ms())
+    assert [crossing.percent for crossing in settled.crossings] == [95]
+
+
 async def test_reset_forgets_windows_and_budgets_but_holds_leases(store: Store) -> None:
     entries = (requests_rule(5), budget(1_000), concurrency_cap(2))
     reservation = await admitted(store, claim(*entries))

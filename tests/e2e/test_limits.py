@@ -445,11 +445,13 @@ async def test_a_store_wiped_under_load_gets_its_budgets_back_and_no_alert_twice
     await asyncio.to_thread(wait_until, back, within_s=90, what="the budget is back")
     assert limited.ready.setup_url is not None
     token = limited.ready.setup_url.rpartition("token=")[2]
-    async with httpx.AsyncClient(base_url=limited.ready.console_url) as console:
-        reply = await console.get(
-            "/api/budgets/alerts", headers={"authorization": f"Bearer {token}"}
+
+    def fired() -> list[int]:
+        reply = httpx.get(
+            f"{limited.ready.console_url}/api/budgets/alerts",
+            headers={"authorization": f"Bearer {token}"},
         )
-    fired = [
-        item["threshold_pct"] for item in reply.json()["items"] if item["limit"] == WIPED_BUDGET
-    ]
-    assert sorted(fired) == [50, 80]
+        items = reply.raise_for_status().json()["items"]
+        return sorted(item["threshold_pct"] for item in items if item["limit"] == WIPED_BUDGET)
+
+    await asyncio.to_thread(wait_until, lambda: fired() == [50, 80], what="the alerts")

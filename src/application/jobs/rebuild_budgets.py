@@ -137,18 +137,18 @@ class RebuildBudgets:
             now_ms=self._clock.now_ms(),
         )
         for each in sums:
-            await self._store.restore_budget(
+            used = await self._store.restore_budget(
                 each.entry, each.period, each.total, until_ms=each.until_ms
             )
             # The store counts these thresholds as fired; the archive knows which really were.
-            self._suspect(each)
+            self._suspect(each, used)
         return len(sums)
 
-    def _suspect(self, restored: CounterSum) -> None:
+    def _suspect(self, restored: CounterSum, used: int) -> None:
         key = restored.entry.key(restored.period)
         crossings = [
             crossing
-            for crossing in reached(restored.entry, restored.period, restored.total)
+            for crossing in reached(restored.entry, restored.period, used)
             if (key, crossing.percent) not in self._suspected
         ]
         self._suspected.update((key, crossing.percent) for crossing in crossings)

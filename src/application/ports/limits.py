@@ -126,7 +126,7 @@ class LimitMaintenance(Protocol):
 
         `until_ms` is the later one of the epoch and the entry's `counts_from_ms`. The sum replaces
         what the counter already has of it: repeating is right, and a smaller sum changes nothing.
-        Thresholds up to `total` count as having fired.
+        Thresholds up to what is returned count as having fired.
         """
         ...
 

@@ -82,20 +82,20 @@ class BudgetCounter:
         return tuple(crossed)
 
     def restore(self, total: int, limit: int, partition_ms: int) -> None:
-        """Take over the ledger's sum of what ended before `partition_ms`; its alerts count as fired.
+        """Take over the ledger's sum of what ended before `partition_ms`.
 
+        Thresholds that the counter has reached then count as fired, whether by the sum alone or
+        by what was counted here beside it: the caller asks the archive about all of them.
         Exact however often and in whatever order it is done: sums only grow. A sum up to an earlier
         instant than the counter's own says nothing about it and is ignored.
         """
         self.divide(partition_ms)
         if partition_ms < self.of:
             return
-        fresh = BudgetCounter(used=min(total, MAX_COUNT))
-        fresh.cross(limit)
-        self.alerted |= fresh.alerted
-        added = min(max(0, fresh.used - self.base), MAX_COUNT - self.taken)
+        added = min(max(0, min(total, MAX_COUNT) - self.base), MAX_COUNT - self.taken)
         self.base += added
         self.used += added
+        self.cross(limit)
 
     def forget(self, partition_ms: int) -> None:
         """Begin at nothing: what ended before `partition_ms` is not to count any more.

@@ -176,6 +176,23 @@ async def test_a_wiped_store_gets_its_budgets_back_and_nobody_is_alerted_twice(
     assert bench.percents() == [50, 80, 95]
 
 
+async def test_a_threshold_reached_by_what_was_before_the_wipe_and_after_together_is_announced(
+    bench: Bench, redis_client: Redis
+) -> None:
+    budget = cap(1_000)
+    entry = entry_of(budget)
+    await made_ready(bench.store)
+    await bench.deliver(await bench.spend(entry, 450))
+    await redis_client.flushall()
+    await bench.store.begin()
+    await bench.spend(entry, 400)
+    async with running(bench.rebuild(budget), bench.alerts):
+        await bench.until_restored()
+        await bench.until_used(entry, 850)
+    await bench.alerts.flush()
+    assert bench.percents() == [50, 80]
+
+
 async def test_a_store_that_is_wiped_under_load_is_exact_although_traffic_never_pauses(
     bench: Bench, redis_client: Redis
 ) -> None:
