@@ -53,11 +53,17 @@ class EventSplitter:
         Raises:
             UpstreamProtocolError: an event is larger than the bound.
         """
-        if not self._held and chunk.endswith(b"\n\n") and b"\r" not in chunk:
-            blocks = chunk.split(b"\n\n")
-            if not blocks.pop():
-                return [self._event(block + b"\n\n") for block in blocks]
-        return self._feed_slowly(chunk)
+        if self._held or self._at_start or b"\r" in chunk or not chunk.endswith(b"\n\n"):
+            return self._feed_slowly(chunk)
+        blocks = chunk.split(b"\n\n")
+        if blocks.pop():  # three line ends in a row: the last two are no pair
+            return self._feed_slowly(chunk)
+        return [
+            Event(block + b"\n\n", block[6:])
+            if block.startswith(b"data: ") and b"\n" not in block
+            else self._event(block + b"\n\n")
+            for block in blocks
+        ]
 
     def finish(self) -> Event | None:
         """Return what is left without its empty line, or None.

@@ -76,7 +76,8 @@ class HandleInference:
             ticket = self._admission.ticket(call, head, model)
             settlement.hold(ticket)
             await self._admission.reserve(ticket, call, caller, model, routes, now)
-            settlement.admit()
+            if len({route.provider_id for route in routes}) > 1:
+                settlement.admit()  # each attempt waits for its provider's own limits first
             call.dispatched = True
             opened = await self._dispatcher.first_content(
                 call, head, model, routes, ticket, now, settlement

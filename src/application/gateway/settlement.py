@@ -119,7 +119,7 @@ class Settlement:
         self._ticket = ticket
 
     def admit(self) -> None:
-        """Put the admitted request into the journal, before anything goes upstream.
+        """Put the admitted request into the journal, where it may wait before it is dispatched.
 
         Raises:
             ServiceUnavailable: the journal is full.

@@ -43,7 +43,19 @@ class TokenUsage(Struct, frozen=True, kw_only=True, gc=False):
 
     def __post_init__(self) -> None:
         """Reject negative counts: a provider's number that cannot be is not accounted."""
-        if min(self.by_kind().values()) < 0:
+        if (
+            min(
+                self.input_uncached,
+                self.cache_read,
+                self.cache_write_5m,
+                self.cache_write_1h,
+                self.audio_in,
+                self.output,
+                self.reasoning,
+                self.audio_out,
+            )
+            < 0
+        ):
             raise ValueError("token counts cannot be negative")
 
     def by_kind(self) -> dict[str, int]:
@@ -53,12 +65,18 @@ class TokenUsage(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def input_total(self) -> int:
         """All input tokens."""
-        return sum(getattr(self, kind) for kind in INPUT_KINDS)
+        return (
+            self.input_uncached
+            + self.cache_read
+            + self.cache_write_5m
+            + self.cache_write_1h
+            + self.audio_in
+        )
 
     @property
     def output_total(self) -> int:
         """All generated tokens."""
-        return sum(getattr(self, kind) for kind in OUTPUT_KINDS)
+        return self.output + self.reasoning + self.audio_out
 
     @property
     def total(self) -> int:
