@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import httpx
 import msgspec
 import openai
 import pytest
@@ -143,6 +144,26 @@ async def test_a_conversation_goes_on_at_the_provider_that_keeps_it(
     ]
     assert all(record.model_requested == "gpt-5" for record in records[:5])
     assert records[2].weighted_tokens == 0
+
+
+async def test_only_what_the_api_knows_of_a_query_goes_on(
+    harness: GatewayHarness, gateway: RunningGateway, sdk: Sdk, upstream: ScriptedUpstream
+) -> None:
+    key = harness.add_key()
+    client = sdk(key)
+    upstream.enqueue(response("resp_a"), response("resp_a"))
+    await client.responses.create(model="gpt-5", input="Hello")
+    await upstream.next_request()
+    query = (
+        f"key={key}&include[]=reasoning.encrypted_content&api-version=1&include%5B%5D=message"
+        f"&starting_after=3%26stream=true&{key}&stream"
+    )
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {key}"}) as http:
+        shown = await http.get(f"{gateway.url}/v1/responses/resp_a?{query}")
+    assert shown.status_code == 200
+    assert (await upstream.next_request()).target == (
+        "/v1/responses/resp_a?include%5B%5D=reasoning.encrypted_content&include%5B%5D=message"
+    )
 
 
 async def test_nobody_else_may_see_it(
