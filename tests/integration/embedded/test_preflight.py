@@ -51,6 +51,20 @@ async def test_a_redis_that_evicts_is_warned_about_and_one_that_does_not_is_fine
     )
 
 
+async def test_a_redis_that_takes_no_changes_is_warned_about(directory: Path) -> None:
+    valkey = EmbeddedValkey(directory / "valkey", directory / "run")
+    valkey.start()
+    try:
+        async with redis.asyncio.Redis.from_url(valkey.url) as client:
+            await client.config_set("min-replicas-to-write", "1")
+        warned = (await checks(directory, valkey.url))["Redis"]
+    finally:
+        valkey.stop()
+    assert warned.failure is None
+    assert warned.warning is not None
+    assert warned.warning.startswith("limits cannot be counted (NOREPLICAS")
+
+
 async def test_every_failing_store_is_told_and_one_does_not_hide_another(directory: Path) -> None:
     found = await checks(directory, "redis://:hunter2@127.0.0.1:9/0")
     assert found.keys() == {"PostgreSQL", "Redis", "ClickHouse"}
