@@ -5,7 +5,7 @@ import importlib.util
 import os
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import httpx
@@ -186,7 +186,7 @@ async def _clickhouse(config: BootConfig) -> Check:
         return _clickhouse_engine(DataDir(config.data_dir))
     parts = urlsplit(config.clickhouse_url.reveal())
     host = parts.netloc.rpartition("@")[2]
-    account = (parts.username or "default", parts.password or "")
+    account = (unquote(parts.username or "default"), unquote(parts.password or ""))
     async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
         answer = await client.get(
             f"{parts.scheme}://{host}/", params={"query": "SELECT version()"}, auth=account
