@@ -79,13 +79,16 @@ class KeptResponses:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
+                oldest = self._waiting[0]
                 try:
-                    await self._write(self._waiting[0])
+                    await self._write(oldest)
                 except ServiceUnavailable as error:
                     log.warning("response_origins_wait", error=error.message)
                     await asyncio.sleep(RETRY_S)
                     continue
-                self._waiting.popleft()
+                # Meanwhile it may have been dropped for a newer one: then the next has its place.
+                if self._waiting[0] is oldest:
+                    self._waiting.popleft()
 
     async def drain(self, timeout_s: float) -> None:
         """Write what is left, `timeout_s` seconds at most."""
