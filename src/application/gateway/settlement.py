@@ -119,6 +119,13 @@ class Settlement:
         """Note which kept answer the request goes on from or is about."""
         self._origin = origin
 
+    @property
+    def owes_usage(self) -> bool:
+        """Whether the end of the answer tells what a kept one has yet to be charged."""
+        origin = self._origin
+        retrieves = self._call.operation is Operation.RETRIEVE_RESPONSE
+        return retrieves and origin is not None and origin.charged is not None
+
     def hold(self, ticket: Ticket) -> None:
         """Own what the request reserves; it is settled when the call is closed."""
         self._ticket = ticket

@@ -1,5 +1,6 @@
 """Responses that a provider keeps: gone on from, shown and deleted by their owner only."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from domain.identifiers import UserId
 from domain.routing.catalog import ProviderKind
-from tests.support.answers import Stall, answer, stream
+from tests.support.answers import Stall, Wait, answer, stream
 from tests.support.gateway_harness import GatewayHarness, RunningGateway
 from tests.support.scripted_upstream import ScriptedUpstream
 
@@ -242,7 +243,7 @@ async def test_what_a_client_left_early_is_charged_when_the_stream_is_taken_up_a
     client = sdk(harness.add_key())
     use = {"given": 300, "made": 9000}
 
-    def events(*statuses: str) -> Any:
+    def events(*statuses: str) -> list[bytes]:
         parts = [
             b"event: response.%b\ndata: %b\n\n"
             % (
@@ -267,3 +268,26 @@ async def test_what_a_client_left_early_is_charged_when_the_stream_is_taken_up_a
     left, shown = await gateway.journal.wait_for(2)
     assert left.outcome == "client_cancelled"
     assert shown.weighted_tokens == 9300 - left.weighted_tokens
+
+
+async def test_who_leaves_a_kept_stream_before_its_end_is_charged_all_the_same(
+    harness: GatewayHarness, gateway: RunningGateway, sdk: Sdk, upstream: ScriptedUpstream
+) -> None:
+    client = sdk(harness.add_key())
+    use = {"given": 300, "made": 9000}
+    json = [("content-type", "application/json")]
+    upstream.enqueue(answer(200, body=in_background("queued", **use), headers=json))
+    await client.responses.create(model="gpt-5", input="Hi", background=True)
+    delta = {"type": "response.output_text.delta", "delta": "Hi"}
+    end = {"type": "response.completed", "response": in_background("completed", **use)}
+    told, begun = (b"data: %b\n\n" % msgspec.json.encode(event) for event in (end, delta))
+    left = asyncio.Event()
+    upstream.enqueue(stream([begun, Wait(left), told]))
+    again = await client.responses.retrieve("resp_slow", stream=True)
+    assert (await anext(aiter(again))).type == "response.output_text.delta"
+    await again.close()
+    await asyncio.sleep(0.2)  # for the gateway to notice
+    left.set()
+    made, shown = await gateway.journal.wait_for(2)
+    assert shown.outcome == "client_cancelled"
+    assert shown.weighted_tokens == 9300 - made.weighted_tokens
