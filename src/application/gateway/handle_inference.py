@@ -64,6 +64,7 @@ class HandleInference:
             origin = None
             if head.continues is not None:
                 origin = await self._kept.origin_of(head.continues, caller, call.operation)
+                settlement.go_on_from(origin)
                 if not head.model:
                     call.head = head = structs.replace(head, model=origin.model)
             if not caller.may_use(head.model):

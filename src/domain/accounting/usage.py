@@ -83,6 +83,24 @@ class TokenUsage(Struct, frozen=True, kw_only=True, gc=False):
         """All tokens."""
         return self.input_total + self.output_total
 
+    def beyond(self, charged: "TokenUsage") -> "TokenUsage":
+        """Return what is left of this use when `charged`, a guess of it, has been paid for.
+
+        Input is set off against input and output against output, whatever the kinds: a guess
+        does not know them.
+        """
+        rest: dict[str, int] = {}
+        for kinds, paid in (
+            (INPUT_KINDS, charged.input_total),
+            (OUTPUT_KINDS, charged.output_total),
+        ):
+            left = paid
+            for kind in kinds:
+                used = getattr(self, kind)
+                rest[kind] = max(0, used - left)
+                left = max(0, left - used)
+        return TokenUsage(**rest)
+
 
 INPUT_KINDS = ("input_uncached", "cache_read", "cache_write_5m", "cache_write_1h", "audio_in")
 OUTPUT_KINDS = ("output", "reasoning", "audio_out")

@@ -147,15 +147,17 @@ class InferenceEndpoint:
             event = codec.stream_error(public)
             await send({"type": "http.response.body", "body": event, "more_body": False})
             return
+        own = codec.error_headers(public)
+        governed = governed_headers(call, self._clock.now_ms())
         await respond(
             send,
             codec.error_status(public),
             codec.error_body(public),
             [
                 (b"content-type", b"application/json"),
-                *codec.error_headers(public),
+                *own,
                 *refusal_headers(public),
-                *governed_headers(call, self._clock.now_ms()),
+                *(header for header in governed if header not in own),  # AWS's request id
             ],
         )
 
