@@ -15,6 +15,13 @@ import msgspec
 from msgspec import Struct
 
 from domain.inference.conversation import OpaqueState, ThinkingPart
+from domain.inference.dialect import WireFormat
+
+NO_STATE = OpaqueState(origin=WireFormat.OPENAI_CHAT, data="")
+"""Stands where a client wants a signature and the provider gave none; of any origin, empty is none.
+
+Clients take a thought without a signature for one they have to give back as their user's text.
+"""
 
 _STATE = "twst1_"
 _IN_ID = "_twid1_"

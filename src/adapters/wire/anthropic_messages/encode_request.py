@@ -102,7 +102,7 @@ def _thinking(
     # Where thoughts cannot be forbidden, they need not be: such a model says itself what it takes.
     excluded = tools.forced and rules.thoughtless == "disabled"
     possible = not excluded and (rules.thinks_adaptively or opens_with_thought(turns))
-    return thinking_for(request.reasoning, rules, cap=cap, possible=possible)
+    return thinking_for(request, rules, cap=cap, possible=possible)
 
 
 def _shape(

@@ -131,7 +131,7 @@ def _thinking(
     possible = not excluded and (rules.thinks_adaptively or opens_with_thought(talk.turns))
     if request.reasoning is None and rules.version < (3, 7):
         return Thinking()
-    return thinking_for(request.reasoning, rules, cap=cap, possible=possible)
+    return thinking_for(request, rules, cap=cap, possible=possible)
 
 
 def _extra(

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from adapters.wire.bedrock_converse.carried import OWN
+from adapters.wire.bedrock_converse.carried import OWN, read_signature
 from adapters.wire.bedrock_converse.citations import read_citation
 from adapters.wire.bedrock_converse.formats import media_type_of
 from adapters.wire.reading import JsonObject, Members
@@ -106,8 +106,7 @@ class OpenBlocks:
         if block.kind == "tool_call" and not block.pieces:
             yield BlockDelta(index=block.index, text="{}")
         signature = "".join(block.pieces) if block.kind == "thinking" else ""
-        state = OpaqueState(origin=OWN, data=signature) if signature else None
-        yield BlockEnded(index=block.index, state=state)
+        yield BlockEnded(index=block.index, state=read_signature(signature))
 
     def end_all(self) -> Iterator[StreamEvent]:
         """Yield the ends of what is still open."""

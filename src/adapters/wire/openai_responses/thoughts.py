@@ -19,7 +19,7 @@ from typing import Literal
 
 from msgspec import structs
 
-from adapters.wire.opaque_state import unwrap_state, wrap_state
+from adapters.wire.opaque_state import NO_STATE, unwrap_state, wrap_state
 from domain.inference.conversation import (
     OpaqueState,
     Part,
@@ -34,9 +34,6 @@ Owner = Literal["", "redacted", "text", "call", "nothing"]
 OWN = WireFormat.OPENAI_RESPONSES
 SEPARATOR = "\n\n"
 """Between the parts of a summary, when they become one text."""
-
-
-_NO_STATE = OpaqueState(origin=WireFormat.OPENAI_CHAT, data="")
 
 
 def is_foreign(encrypted: str) -> bool:
@@ -59,7 +56,7 @@ def reasoning_item(
     `identifier` is used for state of other formats; `owner` says what the state belongs to, if not
     to this thinking.
     """
-    state = part.state or _NO_STATE
+    state = part.state or NO_STATE
     identifier = (state.id if state.origin is OWN else "") or identifier
     item: dict[str, object] = {"id": identifier} if identifier else {}
     return item | {
