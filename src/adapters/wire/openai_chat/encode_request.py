@@ -17,6 +17,7 @@ from adapters.wire.openai_chat.fates import (
 )
 from adapters.wire.thinking_levels import effort_of
 from domain.inference.dialect import WireFormat
+from domain.inference.hosted_tools import without_foreign_tools
 from domain.inference.request import (
     CustomTool,
     Effort,
@@ -39,6 +40,7 @@ def encode_request(request: InferenceRequest, target: WireTarget) -> Encoded:
         UnsupportedField: as `WireCodec.encode_request`.
     """
     dropped = dropped_fields(request, WireFormat.OPENAI_CHAT, fates_for(request, target))
+    request = without_foreign_tools(request, WireFormat.OPENAI_CHAT)
     messages = MessageWriter(request, target)
     body: Json = {
         "model": target.model,

@@ -24,6 +24,7 @@ from adapters.wire.thinking_levels import effort_of
 from domain.inference.conversation import Message, Role
 from domain.inference.dialect import Dialect, WireFormat
 from domain.inference.fields import Fate
+from domain.inference.hosted_tools import without_foreign_tools
 from domain.inference.request import (
     Effort,
     InferenceRequest,
@@ -50,6 +51,7 @@ def encode_request(request: InferenceRequest, target: WireTarget) -> Encoded:
     request = _without_defaults(request)
     fates = fates_for(request.source)
     dropped = dropped_fields(request, WireFormat.OPENAI_RESPONSES, fates)
+    request = without_foreign_tools(request, WireFormat.OPENAI_RESPONSES)
     own = request.source is Dialect.OPENAI_RESPONSES
     names = names_of(request)
     writer = ItemWriter(names, marks=request.source in OPENAI_DIALECTS)

@@ -62,10 +62,10 @@ def test_tools_keep_their_schemas_as_they_are() -> None:
     assert bare == {"name": "c"}
 
 
-def test_hosted_tools_of_others_are_refused() -> None:
+def test_hosted_tools_of_others_are_refused_where_they_have_to_be_called() -> None:
     tool = VendorTool(origin=WireFormat.ANTHROPIC_MESSAGES, kind="web_search_20250305", raw={})
     with pytest.raises(UnsupportedField) as caught:
-        encoded(tools=(tool,))
+        encoded(tools=(tool,), tool_choice=ToolChoice(mode="required"))
     assert caught.value.param == "vendor.anthropic_messages.web_search_20250305"
 
 

@@ -276,7 +276,10 @@ DATA = Media(media_type="x/y", data="AAAA")
         ),
         (
             (),
-            {"tools": (VendorTool(origin=WireFormat.GEMINI_GENERATE, kind="search", raw={}),)},
+            {
+                "tools": (VendorTool(origin=WireFormat.GEMINI_GENERATE, kind="search", raw={}),),
+                "tool_choice": ToolChoice(mode="required"),
+            },
             "vendor.gemini_generate.search",
         ),
     ],
