@@ -27,11 +27,11 @@ _INDISPENSABLE = frozenset(
 
 def dispensable_tools(request: InferenceRequest, target: WireFormat) -> Iterator[VendorTool]:
     """Yield the tools of vendors other than `target`, unless one of them has to be called."""
-    for tool in request.tools:
-        if not isinstance(tool, VendorTool) or tool.origin is target:
-            continue
-        if (tool.origin, tool.kind) not in _INDISPENSABLE and not _is_forced(request):
-            yield tool
+    foreign = [
+        tool for tool in request.tools if isinstance(tool, VendorTool) and tool.origin is not target
+    ]
+    if foreign and not _is_forced(request):
+        yield from (tool for tool in foreign if (tool.origin, tool.kind) not in _INDISPENSABLE)
 
 
 def without_foreign_tools(request: InferenceRequest, target: WireFormat) -> InferenceRequest:

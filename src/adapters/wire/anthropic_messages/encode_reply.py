@@ -40,7 +40,7 @@ def encode_reply(reply: InferenceResponse, context: ReplyContext) -> bytes:
     """
     candidate = reply.candidates[0]
     content = [block for part in candidate.parts for block in blocks_of(part)]
-    called = any(block["type"] == "tool_use" for block in content)
+    called = any(block.get("type") == "tool_use" for block in content)
     message = message_head(reply.id, context)
     message["content"] = content
     message["stop_reason"] = write_stop_reason(candidate.finish, called=called)

@@ -1,7 +1,6 @@
 """The blocks of a streamed answer while they are open: the provider's numbers and ours."""
 
 import base64
-import binascii
 from collections.abc import Generator, Iterator
 from typing import Literal
 
@@ -196,7 +195,7 @@ def _collected(block: _Block) -> JsonObject:
     text = "".join(block.pieces)
     try:
         return {**block.raw, "input": msgspec.json.decode(text or "{}")}
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return {**block.raw, "input": text}
 
 
@@ -206,5 +205,5 @@ def _joined(pieces: list[str]) -> str:
         return pieces[0]
     try:
         return base64.b64encode(b"".join(base64.b64decode(each) for each in pieces)).decode()
-    except binascii.Error:
+    except ValueError:
         return "".join(pieces)

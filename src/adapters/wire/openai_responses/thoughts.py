@@ -34,6 +34,8 @@ Owner = Literal["", "redacted", "text", "call", "nothing"]
 OWN = WireFormat.OPENAI_RESPONSES
 SEPARATOR = "\n\n"
 """Between the parts of a summary, when they become one text."""
+# No model makes more calls at once; a bound keeps the search short in turns made up to be long.
+_FURTHEST = 256
 
 
 def is_foreign(encrypted: str) -> bool:
@@ -119,7 +121,7 @@ def _sign_text(parts: list[Part], state: OpaqueState) -> None:
 
 
 def _sign_call(parts: list[Part], state: OpaqueState) -> None:
-    for index in range(len(parts) - 1, -1, -1):
+    for index in range(len(parts) - 1, max(-1, len(parts) - 1 - _FURTHEST), -1):
         part = parts[index]
         if isinstance(part, ToolCallPart) and part.state is None:
             parts[index] = structs.replace(part, state=state)
