@@ -34,7 +34,9 @@ def is_null(value: MaybeRaw) -> bool:
     return value is UNSET or bytes(value) == b"null"
 
 
-def read_usage(usage: MaybeRaw, x_groq: MaybeRaw, timings: MaybeRaw) -> TokenUsage | None:
+def read_usage(
+    usage: MaybeRaw = UNSET, x_groq: MaybeRaw = UNSET, timings: MaybeRaw = UNSET
+) -> TokenUsage | None:
     """Return the usage that vendors report in one of these members of a reply or frame.
 
     None when there is none to be used.
