@@ -146,7 +146,7 @@ def test_some_call_may_be_demanded_while_there_are_tools_to_call(target: WireFor
 
 
 def test_a_block_of_another_vendors_is_refused_though_a_tool_has_its_name() -> None:
-    call = {"type": "mcp_tool_use", "id": "a", "name": "b", "server_name": "c", "input": {}}
+    call: Json = {"type": "mcp_tool_use", "id": "a", "name": "b", "server_name": "c", "input": {}}
     with pytest.raises(UnsupportedField) as raised:
         sent(
             "messages",
