@@ -62,7 +62,7 @@ def results_in_reverse() -> Json:
 
 def results_of_another_name() -> Json:
     called = [{"functionCall": {"name": "a"}}] * MANY
-    given = [{"functionResponse": {"name": "b", "response": {}}}] * MANY
+    given: list[Json] = [{"functionResponse": {"name": "b", "response": {}}}] * MANY
     contents: list[Json] = [{"role": "model", "parts": called}, {"role": "user", "parts": given}]
     return {"contents": contents}
 
