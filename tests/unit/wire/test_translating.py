@@ -6,6 +6,7 @@ from adapters.wire.anthropic_messages.dialect import AnthropicMessagesCodec
 from adapters.wire.anthropic_messages.wire import AnthropicMessagesWire
 from adapters.wire.bedrock_converse.wire import BedrockConverseWire
 from adapters.wire.codec import WireCodec
+from adapters.wire.gemini_generate.dialect import GeminiCodec
 from adapters.wire.translating import TranslatingReplyScanner, TranslatingStreamScanner
 from adapters.wire.upstream_errors import MessageScrubber
 from application.ports.dialect import ConversationCodec, ReplyContext
@@ -50,9 +51,9 @@ def test_an_answer_that_nests_too_deeply_to_be_written_is_the_providers_fault() 
     raised = False
     for depth in range(900, 1000):
         deep = '{"a":' * depth + "1" + "}" * depth
-        call = f'{{"type":"server_tool_use","id":"a","name":"b","input":{deep}}}'
+        call = f'{{"type":"tool_use","id":"a","name":"b","input":{deep}}}'
         body = f'{{"type":"message","content":[{call}],"stop_reason":"end_turn"}}'
-        scanner = whole(AnthropicMessagesWire(), MESSAGES)
+        scanner = whole(AnthropicMessagesWire(), GeminiCodec())
         scanner.feed(body.encode())
         try:
             scanner.finish()
