@@ -20,7 +20,9 @@ from domain.errors import InvalidRequest
 from domain.inference.head import Media, RequestHead
 
 _REQUEST = msgspec.json.Decoder(RequestMembers)
-_GOVERNING = MemberFinder(("model", "stream", "max_output_tokens", "previous_response_id", "store"))
+_GOVERNING = MemberFinder(
+    ("model", "stream", "max_output_tokens", "previous_response_id", "store", "conversation")
+)
 _IMAGE_PART = re.compile(rb'"input_image"')
 
 
@@ -32,6 +34,7 @@ def peek(body: bytes, max_depth: int) -> RequestHead:
     """
     members = decode_members(body, _REQUEST.decode, max_depth)
     _GOVERNING.refuse_ambiguous(body)
+    _refuse_conversation(members.conversation)
     return RequestHead(
         model=model_name(members.model),
         stream=members.stream or False,
@@ -42,6 +45,20 @@ def peek(body: bytes, max_depth: int) -> RequestHead:
         continues=members.previous_response_id or None,
         stored=members.store is not False,
     )
+
+
+def _refuse_conversation(value: MaybeRaw) -> None:
+    """Refuse what belongs to the provider's account, and so to nobody in particular here.
+
+    Conversations are made by an operation that is not served, so whoever names one would read and
+    extend what somebody else has said.
+    """
+    if isinstance(value, Raw) and bytes(value) != b"null":
+        raise InvalidRequest(
+            "The field 'conversation' cannot be used here: nobody knows whose it is. "
+            "Go on from an answer with 'previous_response_id'.",
+            param="conversation",
+        )
 
 
 def _output_bound(value: int | None) -> int | None:

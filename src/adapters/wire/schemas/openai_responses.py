@@ -24,6 +24,7 @@ class RequestMembers(Struct, frozen=True):
     metadata: MaybeRaw = UNSET
     previous_response_id: str | None = None
     store: bool | None = None
+    conversation: MaybeRaw = UNSET
 
 
 class IncompleteDetails(Struct, frozen=True):

@@ -68,6 +68,14 @@ def test_what_is_not_said_is_the_default() -> None:
     assert peek(b'{"model":"m","input":"Hi"}') == RequestHead(model="m", stored=True)
 
 
+@pytest.mark.parametrize("value", ['"conv_1"', '{"id":"conv_1"}'])
+def test_a_conversation_of_the_providers_account_is_refused(value: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        peek(b'{"model":"m","input":"Hi","conversation":%b}' % value.encode())
+    assert raised.value.param == "conversation"
+    assert peek(b'{"model":"m","input":"Hi","conversation":null}').model == "m"
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [
