@@ -1,7 +1,6 @@
 """Anthropic's Messages API, and servers that speak it."""
 
 import re
-from functools import partial
 
 from msgspec import Struct
 
@@ -14,14 +13,13 @@ from adapters.providers.provider_config import (
     public_headers,
     text_option,
 )
-from adapters.providers.relays import RelayedRequest
+from adapters.providers.relays import RelayedRequest, relayed_count
 from adapters.wire.anthropic_messages.wire import AnthropicMessagesWire
-from adapters.wire.codec import WireCodec, WireTarget
-from adapters.wire.openai_relay.scanners import JsonRelayScanner
+from adapters.wire.codec import WireCodec
 from application.ports.provider import ProviderCall
 from application.ports.upstream import Headers
 from domain.errors import InvalidRequest
-from domain.inference.dialect import Dialect, Operation
+from domain.inference.dialect import Dialect
 from domain.routing.catalog import ProviderSpec
 
 ANTHROPIC_URL = "https://api.anthropic.com"
@@ -104,18 +102,12 @@ class AnthropicProvider(HttpProvider):
 
     async def relayed(self, call: ProviderCall) -> RelayedRequest | None:
         """Return what to send to count tokens, for clients of this API."""
-        if call.operation is not Operation.COUNT_TOKENS:
-            return None
-        if call.codec.dialect is not Dialect.ANTHROPIC_MESSAGES:
-            return None
-        target = WireTarget(model=call.upstream_model)
-        edit = partial(_WIRE.edit_request, head=call.head, target=target)
-        return RelayedRequest(
-            url=f"{self._connection.base_url}/v1/messages/count_tokens",
-            body=await self._connection.bodies.work(call.body, edit),
-            scanner=JsonRelayScanner(
-                max_bytes=call.max_reply_bytes, scrubber=self._scrubber, free=True
-            ),
+        return await relayed_count(
+            call,
+            _WIRE,
+            f"{self._connection.base_url}/v1/messages/count_tokens",
+            bodies=self._connection.bodies,
+            scrubber=self._scrubber,
         )
 
     def headers_for(self, call: ProviderCall) -> Headers:

@@ -1,7 +1,6 @@
 """Google's Gemini API."""
 
 import re
-from functools import partial
 from urllib.parse import quote, urlsplit
 
 from adapters.providers.http_provider import HttpProvider
@@ -13,13 +12,11 @@ from adapters.providers.provider_config import (
     public_headers,
     text_option,
 )
-from adapters.providers.relays import RelayedRequest
-from adapters.wire.codec import WireCodec, WireTarget
+from adapters.providers.relays import RelayedRequest, relayed_count
+from adapters.wire.codec import WireCodec
 from adapters.wire.gemini_generate.wire import GeminiWire
-from adapters.wire.openai_relay.scanners import JsonRelayScanner
 from application.ports.provider import ProviderCall
 from domain.errors import InvalidRequest
-from domain.inference.dialect import Dialect, Operation
 from domain.routing.catalog import ProviderSpec
 
 GEMINI_URL = "https://generativelanguage.googleapis.com"
@@ -81,18 +78,12 @@ class GeminiProvider(HttpProvider):
 
     async def relayed(self, call: ProviderCall) -> RelayedRequest | None:
         """Return what to send to count tokens, for clients of this API."""
-        if call.operation is not Operation.COUNT_TOKENS:
-            return None
-        if call.codec.dialect is not Dialect.GEMINI_GENERATE:
-            return None
-        target = WireTarget(model=call.upstream_model)
-        edit = partial(_WIRE.edit_request, head=call.head, target=target)
-        return RelayedRequest(
-            url=f"{self._model_url(call)}:countTokens",
-            body=await self._connection.bodies.work(call.body, edit),
-            scanner=JsonRelayScanner(
-                max_bytes=call.max_reply_bytes, scrubber=self._scrubber, free=True
-            ),
+        return await relayed_count(
+            call,
+            _WIRE,
+            f"{self._model_url(call)}:countTokens",
+            bodies=self._connection.bodies,
+            scrubber=self._scrubber,
         )
 
     def listings(self) -> tuple[ModelListing, ...]:

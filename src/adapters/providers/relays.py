@@ -7,6 +7,7 @@ from functools import partial
 from msgspec import Struct
 
 from adapters.providers.token_count import count_input
+from adapters.wire.codec import WireCodec, WireTarget
 from adapters.wire.openai_relay.edit import edit_relayed
 from adapters.wire.openai_relay.scanners import (
     BytesRelayScanner,
@@ -167,6 +168,31 @@ class _Known(ReplyScanner):
 
     def finish(self) -> bytes:
         return b""
+
+
+async def relayed_count(
+    call: ProviderCall,
+    wire: WireCodec,
+    url: str,
+    *,
+    bodies: LargeBodies,
+    scrubber: MessageScrubber,
+) -> RelayedRequest | None:
+    """Return what to send to `url` to count tokens, for clients of the provider's own API.
+
+    None for other operations and other clients: for the latter tokens are counted here.
+    """
+    if call.operation is not Operation.COUNT_TOKENS:
+        return None
+    if call.codec.dialect.value != wire.wire_format.value:
+        return None
+    target = WireTarget(model=call.upstream_model)
+    edit = partial(wire.edit_request, head=call.head, target=target)
+    return RelayedRequest(
+        url=url,
+        body=await bodies.work(call.body, edit),
+        scanner=JsonRelayScanner(max_bytes=call.max_reply_bytes, scrubber=scrubber, free=True),
+    )
 
 
 async def count_here(call: ProviderCall, bodies: LargeBodies) -> UpstreamReply:

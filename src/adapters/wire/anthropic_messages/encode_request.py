@@ -27,6 +27,7 @@ from adapters.wire.anthropic_messages.models import ModelRules, rules_for
 from adapters.wire.anthropic_messages.structured import SchemaFitter
 from adapters.wire.codec import Encoded, WireTarget
 from adapters.wire.fidelity import dropped_fields
+from adapters.wire.json_in_words import json_in_words
 from adapters.wire.reading import JsonObject
 from domain.inference.dialect import Dialect, WireFormat
 from domain.inference.hosted_tools import without_foreign_tools
@@ -36,7 +37,6 @@ _ENCODER = msgspec.json.Encoder()
 _TIERS = {"auto": "auto", "priority": "auto", "default": "standard_only"}
 _DEFAULTS = {"temperature": (None, 1), "top_p": (None, 1), "top_k": (None,)}
 _LONGEST_USER = 256
-_JSON_ONLY = "Answer with one JSON object and nothing else: no text around it, no code fence."
 
 
 def encode_request(request: InferenceRequest, target: WireTarget) -> Encoded:
@@ -124,10 +124,7 @@ def _shape(
     schema = wanted.schema
     if schema is None or (not verbatim and not rules.structured):
         dropped.append(f"response_format.{wanted.kind}")
-        text = _JSON_ONLY
-        if schema is not None:
-            text += f" It must match this JSON schema:\n{_ENCODER.encode(schema).decode()}"
-        system.append({"type": "text", "text": text})
+        system.append({"type": "text", "text": json_in_words(schema)})
         return None
     if verbatim:
         return {"type": "json_schema", "schema": schema}

@@ -8,6 +8,7 @@ from adapters.wire.anthropic_messages.structured import SchemaFitter
 from adapters.wire.bedrock_converse.encode_content import cache_point
 from adapters.wire.bedrock_converse.models import BedrockModel
 from adapters.wire.bedrock_converse.tools import GUARDRAIL
+from adapters.wire.json_in_words import json_in_words
 from adapters.wire.reading import JsonObject
 from adapters.wire.turns import Conversation
 from domain.inference.request import InferenceRequest, ResponseFormat, VendorTool
@@ -20,7 +21,6 @@ _TAG = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{0,256}")
 _MOST_TAGS = 16
 _DEFAULTS = {"temperature": (None, 1), "topP": (None, 1)}
 _CANONICAL = {"temperature": "sampling.temperature", "topP": "sampling.top_p"}
-_JSON_ONLY = "Answer with one JSON object and nothing else: no text around it, no code fence."
 
 
 def inference_of(
@@ -78,10 +78,7 @@ def shape_of(
     schema = wanted.schema
     if schema is None or (not verbatim and not model.structured):
         dropped.append(f"response_format.{wanted.kind}")
-        text = _JSON_ONLY
-        if schema is not None:
-            text += f" It must match this JSON schema:\n{_ENCODER.encode(schema).decode()}"
-        system.append({"text": text})
+        system.append({"text": json_in_words(schema)})
         return None
     if model.is_claude and not verbatim:
         fitter = SchemaFitter()
