@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import TypeVar, cast
 
 from redis.asyncio import Redis
@@ -61,6 +61,7 @@ class RedisStreams(EventBus):
         self._claim = redis.register_script(scripts.CLAIM)
         self._keep = redis.register_script(scripts.KEEP)
         self._acknowledge = redis.register_script(scripts.ACKNOWLEDGE)
+        self._lags = redis.register_script(scripts.LAGS)
         self._dead_letter = redis.register_script(scripts.DEAD_LETTER)
         self._forget_consumers = redis.register_script(scripts.FORGET_CONSUMERS)
         self._claim_cursor = "0-0"
@@ -109,6 +110,12 @@ class RedisStreams(EventBus):
         """Implement `EventBus.acknowledge`."""
         ids = [delivery.entry_id for delivery in deliveries]
         await self._ask_of_group(self._acknowledge(self._keys, [group, *ids]))
+
+    async def lags(self) -> Mapping[str, float]:
+        """Implement `EventBus.lags`, by the clock of the server that dated the batches."""
+        flat = cast("list[bytes | int]", await self._ask(self._lags(self._keys)))
+        pairs = zip(flat[::2], flat[1::2], strict=True)
+        return {cast("bytes", name).decode(): int(ms) / 1000 for name, ms in pairs}
 
     async def dead_letter(self, group: str, delivery: Delivery, reason: str) -> None:
         """Implement `EventBus.dead_letter`: a stream per group, never trimmed by itself."""

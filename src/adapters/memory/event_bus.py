@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, structs
 
@@ -114,6 +114,16 @@ class MemoryEventBus(EventBus):
             )
             if done:
                 stream.entries.pop(place, None)
+
+    async def lags(self) -> Mapping[str, float]:
+        """Implement `EventBus.lags`."""
+        entries, now_ms = self._stream.entries, self._clock.now_ms()
+        found: dict[str, float] = {}
+        for name, reader in self._stream.groups.items():
+            open_places = [p for p in entries if p > reader.last or p in reader.pending]
+            oldest = entries[min(open_places)].published_ms if open_places else now_ms
+            found[name] = max(0, now_ms - oldest) / 1000
+        return found
 
     async def dead_letter(self, group: str, delivery: Delivery, reason: str) -> None:
         """Implement `EventBus.dead_letter`."""

@@ -58,11 +58,7 @@ class EventSplitter:
         if self._at_start and not self._held and chunk[:1] not in (b"", _BOM[:1]):
             self._at_start = False
         held = self._held
-        if (
-            b"\r" in chunk
-            or self._at_start
-            or (held and (len(held) > _FEW_BYTES or b"\r" in held))
-        ):
+        if b"\r" in chunk or self._at_start or (held and (len(held) > _FEW_BYTES or b"\r" in held)):
             return self._feed_slowly(chunk)
         # Line ends are LF alone, as nearly always: their pairs, from the left, end the events.
         blocks = (bytes(held) + chunk if held else chunk).split(b"\n\n")

@@ -60,6 +60,7 @@ class Books:
 
     def open(self, call: InferenceCall) -> "Settlement":
         """Start the settlement of a call that has just arrived."""
+        self.telemetry.request_began()
         return Settlement(call, self)
 
 
@@ -215,7 +216,8 @@ class Settlement:
             self._ticket.settle(self._spend(record), ended_at_ms=record.ended_at_ms)
         self._books.journal.close(record)
         self._note_kept(outcome)
-        self._books.telemetry.request_ended(record)
+        model = self._model.name if self._model is not None else ""
+        self._books.telemetry.request_ended(record, model=model)
         if record.outcome is Outcome.RATE_LIMITED:
             self._books.telemetry.rate_limited(record.limit_label)
 

@@ -1,7 +1,7 @@
 """The way of a record: journal on local disk -> event bus -> sinks (audit.md section 2)."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -128,6 +128,14 @@ class EventBus(Protocol):
     @abstractmethod
     async def acknowledge(self, group: str, deliveries: Sequence[Delivery]) -> None:
         """Mark batches as done for `group`; entries done for all groups are removed."""
+        ...
+
+    @abstractmethod
+    async def lags(self) -> Mapping[str, float]:
+        """Return, by group, for how many seconds its oldest unacknowledged batch has been here.
+
+        0 when it has everything. A group that never received is not known.
+        """
         ...
 
     @abstractmethod

@@ -1,6 +1,9 @@
 """The role `gateway`: the inference pipeline and the way its records and settlements go."""
 
+from functools import partial
+
 from adapters.journal.adoption import FileDeadJournals
+from adapters.journal.inspection import bytes_on_disk
 from adapters.journal.journal import FileJournal
 from adapters.journal.syncing import Fsync
 from adapters.providers.factory import ProvidersByKind
@@ -18,6 +21,7 @@ from application.gateway.relay import Relay
 from application.gateway.settlement import Books
 from application.jobs.adopt_journals import AdoptJournals
 from application.jobs.flush_key_use import FlushKeyUse
+from application.jobs.measure_backlog import MeasureBacklog
 from application.jobs.ship_records import ShipRecords
 from application.runtime.large_bodies import LargeBodies
 from application.runtime.provider_pool import ProviderPool
@@ -75,6 +79,12 @@ async def open_gateway(process: Process) -> Gateway:
     tasks.run_forever("ship-records", ship.run)
     tasks.run_forever("adopt-journals", adopt.run)
     tasks.run_forever("flush-key-use", flush.run)
+
+    if process.metrics is not None:
+        measure = MeasureBacklog(
+            process.bus(), partial(bytes_on_disk, process.journal_dir), process.telemetry
+        )
+        tasks.run_forever("measure-backlog", measure.run)
 
     kept = KeptResponses(RedisResponseOrigins(process.redis))
     tasks.run_forever("response-origins", kept.run)

@@ -1,5 +1,6 @@
 """What every event bus promises to publishers and sinks."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol, cast
 
@@ -214,6 +215,25 @@ async def test_confirmation_covers_what_all_groups_acknowledged(bus: Bus) -> Non
 
 def covers(confirmation: Confirmation, receipt: Receipt) -> bool:
     return confirmation.epoch == receipt.epoch and receipt.place < confirmation.before
+
+
+async def test_the_lag_of_a_group_is_the_age_of_what_it_has_not_acknowledged(bus: Bus) -> None:
+    publisher, reader = bus.consumer("p"), bus.consumer("c")
+    assert await publisher.lags() == {}
+    await drain(reader, "sink")
+    assert await publisher.lags() == {"sink": 0.0}
+    await publisher.publish(batch(1))
+    await asyncio.sleep(0.05)
+    assert 0.05 <= (await publisher.lags())["sink"] < 10, "not received"
+    deliveries = await something(reader)
+    await publisher.publish(batch(2))
+    assert 0.05 <= (await publisher.lags())["sink"] < 10, "received, not acknowledged"
+    await reader.acknowledge("sink", deliveries)
+    assert (await publisher.lags())["sink"] < 0.05
+    await drain(reader, "other")
+    assert (await publisher.lags())["other"] == 0.0
+    await drain(reader, "sink")
+    assert await publisher.lags() == {"sink": 0.0, "other": 0.0}
 
 
 async def test_a_wiped_bus_begins_a_new_epoch_whoever_comes_first(bus: Bus) -> None:
