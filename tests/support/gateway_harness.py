@@ -22,6 +22,7 @@ from adapters.providers.factory import ProvidersByKind
 from adapters.system.clock import SystemClock
 from adapters.system.identifiers import UuidGenerator
 from adapters.system.randomness import SystemRandomness
+from adapters.telemetry.metrics import PrometheusTelemetry
 from adapters.telemetry.none import NoTelemetry
 from adapters.upstream.http11 import Http11Transport
 from adapters.upstream.options import TransportOptions
@@ -167,6 +168,8 @@ class GatewayHarness:
     keep_alive_s: float = 10.0
     trusted_proxies: Networks = ()
     health: HealthChecks = field(default_factory=lambda: HealthChecks({}))
+    metrics: PrometheusTelemetry | None = None
+    metrics_token: Secret | None = None
 
     def __post_init__(self) -> None:
         self.cipher = AesGcmCipher([bytes(range(32))], SystemRandomness())
@@ -270,7 +273,8 @@ class GatewayHarness:
         keys = Authenticator(self.directory, clock, lambda: 60)
         kept = KeptResponses(MemoryResponseOrigins())
         tasks.run_forever("response-origins", kept.run)
-        books = Books(journal, clock, describe_error, "test", NoTelemetry(), kept)
+        telemetry = self.metrics or NoTelemetry()
+        books = Books(journal, clock, describe_error, "test", telemetry, kept)
         store = self.limit_store or await _ready_store(clock)
         gate, settlements, events = LimitGate(store), ImmediateSettlements(store), CountedEvents()
         tasks.run_forever("limit-store-probe", gate.probe)
@@ -294,6 +298,8 @@ class GatewayHarness:
                 health=self.health,
                 trusted_proxies=self.trusted_proxies,
                 keep_alive_s=self.keep_alive_s,
+                metrics=self.metrics,
+                metrics_token=self.metrics_token,
             )
         )
         try:
