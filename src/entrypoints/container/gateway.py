@@ -30,6 +30,7 @@ from application.runtime.snapshot import CurrentSnapshot
 from entrypoints.container.dialects import build_dialects
 from entrypoints.container.limits import open_settlements
 from entrypoints.container.process import Process
+from entrypoints.container.tracing import open_tracer
 from entrypoints.gateway.errors import describe_error
 from entrypoints.gateway.services import Gateway
 from entrypoints.health import HealthChecks
@@ -89,7 +90,15 @@ async def open_gateway(process: Process) -> Gateway:
     kept = KeptResponses(RedisResponseOrigins(process.redis))
     tasks.run_forever("response-origins", kept.run)
     process.drains.then(kept.drain)
-    books = Books(journal, clock, describe_error, process.instance, process.telemetry, kept)
+    books = Books(
+        journal,
+        clock,
+        describe_error,
+        process.instance,
+        process.telemetry,
+        kept,
+        open_tracer(process),
+    )
 
     gate = LimitGate(process.limit_store, own_replicas=process.config.workers)
     tasks.run_forever("limit-store-probe", gate.probe)
