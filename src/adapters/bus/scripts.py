@@ -136,11 +136,11 @@ return 1
 """
 )
 
-# -> {group, age in ms of the oldest entry it has not acknowledged or 0, ...}
-LAGS = (
+# -> {entries, bytes, {group, age in ms of its oldest unacknowledged entry or 0, ...}}
+BACKLOG = (
     FIELD
     + """
-if redis.call('EXISTS', KEYS[1]) == 0 then return {} end
+if redis.call('EXISTS', KEYS[1]) == 0 then return {0, 0, {}} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local lags = {}
@@ -155,7 +155,7 @@ for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
   lags[#lags + 1] = name
   lags[#lags + 1] = oldest and math.max(0, now - tonumber(string.match(oldest, '^%d+'))) or 0
 end
-return lags
+return {redis.call('XLEN', KEYS[1]), tonumber(redis.call('GET', KEYS[3]) or '0'), lags}
 """
 )
 

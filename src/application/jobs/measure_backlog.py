@@ -40,8 +40,8 @@ class MeasureBacklog:
         """Measure once. While the bus is away its sinks keep the lag that was seen last."""
         self._telemetry.journal_size(await asyncio.to_thread(self._journal_bytes))
         try:
-            lags = await self._bus.lags()
+            backlog = await self._bus.backlog()
         except ServiceUnavailable:
             return
-        for sink, seconds in lags.items():
-            self._telemetry.sink_lag(sink, seconds)
+        for sink, group in backlog.groups.items():
+            self._telemetry.sink_lag(sink, group.lag_s)

@@ -1,7 +1,7 @@
 """The way of a record: journal on local disk -> event bus -> sinks (audit.md section 2)."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -92,6 +92,27 @@ class Confirmation(Struct, frozen=True):
     before: tuple[int, int]
 
 
+class GroupBacklog(Struct, frozen=True, kw_only=True):
+    """What one sink does not have.
+
+    Attributes:
+        lag_s: for how many seconds its oldest unacknowledged batch has been here; 0 when it has
+            everything.
+        dead_letters: batches that were set aside for it.
+    """
+
+    lag_s: float
+    dead_letters: int
+
+
+class BusBacklog(Struct, frozen=True, kw_only=True):
+    """Batches that not every group has acknowledged, and how each group stands."""
+
+    batches: int
+    size: int
+    groups: dict[str, GroupBacklog]
+
+
 class EventBus(Protocol):
     """Durable, bounded, at-least-once stream with one consumer group per sink.
 
@@ -131,11 +152,8 @@ class EventBus(Protocol):
         ...
 
     @abstractmethod
-    async def lags(self) -> Mapping[str, float]:
-        """Return, by group, for how many seconds its oldest unacknowledged batch has been here.
-
-        0 when it has everything. A group that never received is not known.
-        """
+    async def backlog(self) -> BusBacklog:
+        """Return what waits. A group that never received is not known."""
         ...
 
     @abstractmethod

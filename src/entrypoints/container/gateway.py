@@ -35,6 +35,13 @@ from entrypoints.gateway.errors import describe_error
 from entrypoints.gateway.services import Gateway
 from entrypoints.health import HealthChecks
 
+LONGEST_LAG_S = 60.0
+"""Age of a record from which on the log store counts as degraded."""
+
+
+class RecordsBehind(Exception):
+    """Records wait for the log store."""
+
 
 async def open_gateway(process: Process) -> Gateway:
     """Open the inference pipeline on a first snapshot, and what runs beside it."""
@@ -109,6 +116,13 @@ async def open_gateway(process: Process) -> Gateway:
         if not runtime.get().providers:
             raise LookupError("no active provider")
 
+    async def log_store_keeps_up() -> None:
+        # Asked on the bus: the log store itself is for the worker alone, and may be on no network
+        # of the gateway's.
+        backlog = await bus.backlog()
+        if any(group.lag_s > LONGEST_LAG_S for group in backlog.groups.values()):
+            raise RecordsBehind
+
     return Gateway(
         handle_inference=HandleInference(
             runtime,
@@ -129,7 +143,9 @@ async def open_gateway(process: Process) -> Gateway:
                 "database": process.ping_database,
                 "redis": process.ping_redis,
                 "provider": provider_active,
-            }
+                "log_store": log_store_keeps_up,
+            },
+            reported_only=frozenset({"log_store"}),
         ),
         trusted_proxies=process.trusted_proxies,
         metrics=process.metrics,

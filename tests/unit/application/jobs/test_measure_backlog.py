@@ -2,6 +2,7 @@
 
 from adapters.memory.event_bus import MemoryEventBus, MemoryStream
 from application.jobs.measure_backlog import MeasureBacklog
+from application.ports.records import BusBacklog
 from domain.errors import ServiceUnavailable
 from tests.support.manual_clock import ManualClock
 from tests.support.offpath import CountingTelemetry
@@ -9,9 +10,9 @@ from tests.support.request_records import batch_of_records, make_record
 
 
 class BusThatIsAway(MemoryEventBus):
-    """Answers nothing about lags."""
+    """Answers nothing about what waits."""
 
-    async def lags(self) -> dict[str, float]:
+    async def backlog(self) -> BusBacklog:
         raise ServiceUnavailable("away")
 
 
