@@ -15,15 +15,14 @@ from litestar.datastructures import State
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from domain.errors import BodyTimeout, BodyTooLarge, ClientDisconnected
+from domain.records.trace_context import NO_TRACE, TraceContext, read_trace_context
 
 REQUEST_ID = "thinkwatch_request_id"
-TRACE_ID = "thinkwatch_trace_id"
+TRACE = "thinkwatch_trace"
 Headers = list[tuple[bytes, bytes]]
 AnyRequest = Request[object, object, State]
 
 _REQUEST_ID_FORM = re.compile(rb"[A-Za-z0-9._:+/=@-]{1,128}")
-# https://www.w3.org/TR/trace-context/#traceparent-header: version 00 has exactly these four parts.
-_TRACEPARENT_FORM = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 log = structlog.get_logger(__name__)
 
@@ -55,10 +54,10 @@ class RequestScope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id, trace_id = _ids(scope["headers"], self._new_id)
+        request_id, trace = _ids(scope["headers"], self._new_id)
         state = scope.setdefault("state", {})
         state[REQUEST_ID] = request_id
-        state[TRACE_ID] = trace_id
+        state[TRACE] = trace
         added = [(b"x-request-id", request_id.encode("ascii")), *self._headers]
         started = False
 
@@ -79,20 +78,25 @@ class RequestScope:
             await respond(send_with_headers, 500, body, [(b"content-type", content_type)])
 
 
-def _ids(headers: Iterable[tuple[bytes, bytes]], new_id: Callable[[], str]) -> tuple[str, str]:
-    """Return (request id, trace id); the trace id is empty when the caller gave none."""
-    given = given_trace = trace = b""
+def _ids(
+    headers: Iterable[tuple[bytes, bytes]], new_id: Callable[[], str]
+) -> tuple[str, TraceContext]:
+    """Return the request id and the caller's trace, if there is one."""
+    given = given_trace = parent = state = b""
     for name, value in headers:
         if name == b"x-request-id":
             given = value
         elif name == b"x-trace-id":
             given_trace = value
-        elif name == b"traceparent" and (match := _TRACEPARENT_FORM.fullmatch(value)):
-            trace = match[1]
-    for candidate in (given, given_trace, trace):
+        elif name == b"traceparent":
+            parent = value
+        elif name == b"tracestate":
+            state = b",".join((state, value)) if state else value
+    trace = read_trace_context(parent, state) if parent else NO_TRACE
+    for candidate in (given, given_trace):
         if candidate and _REQUEST_ID_FORM.fullmatch(candidate):
-            return candidate.decode("ascii"), trace.decode("ascii")
-    return new_id(), trace.decode("ascii")
+            return candidate.decode("ascii"), trace
+    return trace.trace_id or new_id(), trace
 
 
 async def respond(

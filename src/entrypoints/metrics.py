@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+from pathlib import Path
 
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
@@ -15,6 +16,12 @@ METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Where prometheus-client keeps the values of all processes; read when it is imported."""
 
 _REFUSED = {"www-authenticate": 'Bearer realm="metrics"'}
+
+
+def forget_process(directory: Path, pid: int) -> None:
+    """Remove what a process that died has said of its present; what it counted stays."""
+    for file in directory.glob(f"gauge_live*_{pid}.db"):
+        file.unlink(missing_ok=True)
 
 
 def metrics_routes(page: MetricsPage | None, token: Secret | None) -> list[HTTPRouteHandler]:

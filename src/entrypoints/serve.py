@@ -25,7 +25,7 @@ from entrypoints.failures import (
 )
 from entrypoints.layout import processes
 from entrypoints.listeners import listen
-from entrypoints.metrics import METRICS_VARIABLE
+from entrypoints.metrics import METRICS_VARIABLE, forget_process
 from entrypoints.preflight import Check, check_dependencies, check_ports
 from entrypoints.process_plan import ProcessPlan
 from entrypoints.readiness import local_url, unhealthy
@@ -90,6 +90,7 @@ class Server:
         self._options = options
         self._children: list[ChildProcess] = []
         self._listeners: list[socket.socket] = []
+        self._metrics = DataDir(config.data_dir).metrics / options.command
         self._signals = StopSignals(at_once=self._kill_children)
 
     def run(self) -> int:
@@ -146,7 +147,7 @@ class Server:
             gateway_port=actual.get(Role.GATEWAY, config.gateway_port),
             console_port=actual.get(Role.CONSOLE, config.console_port),
         )
-        environ = _child_environment(config, data_dir.metrics / self._options.command)
+        environ = _child_environment(config, self._metrics)
         for name, roles in layout.items():
             mine = {
                 role: opened.pop(0).fileno() for role, opened in sockets.items() if role in roles
@@ -216,8 +217,10 @@ class Server:
     def _tend_children(self, *, announced: bool) -> None:
         now = time.monotonic()
         for child in self._children:
-            status = child.poll()
+            pid, status = child.pid, child.poll()
             if status is not None:
+                if pid is not None:
+                    forget_process(self._metrics, pid)
                 gave_verdict = status in (EXIT_CONFIGURATION, EXIT_UNAVAILABLE)
                 if gave_verdict and not announced and not child.was_ready:
                     raise _ChildRefused(status)

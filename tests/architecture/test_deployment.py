@@ -2,6 +2,7 @@
 
 import re
 
+from entrypoints import tracing
 from entrypoints.cli import COMMANDS
 from entrypoints.config import VARIABLES, load_config
 from tests.support.source_tree import ROOT
@@ -15,7 +16,7 @@ def test_the_example_environment_names_only_variables_there_are() -> None:
     known = {variable.name for variable in VARIABLES}
     files = {f"{variable.name}_FILE" for variable in VARIABLES if variable.secret}
     assert named
-    assert named <= known | files
+    assert named <= known | files | set(tracing.VARIABLES)
 
 
 def test_the_example_environment_is_a_valid_configuration() -> None:

@@ -3,6 +3,7 @@
 import re
 
 from domain.settings.catalog import SPECS
+from entrypoints import tracing
 from entrypoints.cli import COMMANDS
 from entrypoints.config import VARIABLES
 from tests.support.source_tree import ROOT
@@ -30,6 +31,12 @@ def test_every_variable_is_documented_with_its_default_and_none_that_is_gone() -
     assert documented == {
         variable.name: (variable.default, variable.secret) for variable in VARIABLES
     }
+
+
+def test_every_variable_of_traces_that_is_looked_at_is_documented() -> None:
+    rows = _table("OpenTelemetry variable")
+    documented = {name for row in rows for name in re.findall(r"`(OTEL_[A-Z_]+)`", row[0])}
+    assert documented == set(tracing.VARIABLES)
 
 
 def test_every_setting_is_documented_with_its_default() -> None:

@@ -22,7 +22,9 @@ from adapters.providers.factory import ProvidersByKind
 from adapters.system.clock import SystemClock
 from adapters.system.identifiers import UuidGenerator
 from adapters.system.randomness import SystemRandomness
+from adapters.telemetry.metrics import PrometheusTelemetry
 from adapters.telemetry.none import NoTelemetry
+from adapters.telemetry.untraced import NoTracer
 from adapters.upstream.http11 import Http11Transport
 from adapters.upstream.options import TransportOptions
 from application.gateway.admission import Admission, LimitEvents, SettlementQueue
@@ -37,6 +39,7 @@ from application.gateway.settlement import Books
 from application.ports.clock import Clock
 from application.ports.directory import KeyDirectory
 from application.ports.limits import LimitStore
+from application.ports.tracing import Tracer
 from application.runtime.large_bodies import LargeBodies
 from application.runtime.provider_pool import ProviderPool
 from application.runtime.snapshot import CurrentSnapshot, RuntimeSnapshot
@@ -167,6 +170,9 @@ class GatewayHarness:
     keep_alive_s: float = 10.0
     trusted_proxies: Networks = ()
     health: HealthChecks = field(default_factory=lambda: HealthChecks({}))
+    metrics: PrometheusTelemetry | None = None
+    metrics_token: Secret | None = None
+    tracer: Tracer = field(default_factory=NoTracer)
 
     def __post_init__(self) -> None:
         self.cipher = AesGcmCipher([bytes(range(32))], SystemRandomness())
@@ -270,7 +276,8 @@ class GatewayHarness:
         keys = Authenticator(self.directory, clock, lambda: 60)
         kept = KeptResponses(MemoryResponseOrigins())
         tasks.run_forever("response-origins", kept.run)
-        books = Books(journal, clock, describe_error, "test", NoTelemetry(), kept)
+        telemetry = self.metrics or NoTelemetry()
+        books = Books(journal, clock, describe_error, "test", telemetry, kept, self.tracer)
         store = self.limit_store or await _ready_store(clock)
         gate, settlements, events = LimitGate(store), ImmediateSettlements(store), CountedEvents()
         tasks.run_forever("limit-store-probe", gate.probe)
@@ -294,6 +301,8 @@ class GatewayHarness:
                 health=self.health,
                 trusted_proxies=self.trusted_proxies,
                 keep_alive_s=self.keep_alive_s,
+                metrics=self.metrics,
+                metrics_token=self.metrics_token,
             )
         )
         try:

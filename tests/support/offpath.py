@@ -20,7 +20,12 @@ class CountingTelemetry(Telemetry):
     alerts: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])
     records: list[RequestRecord] = field(default_factory=list[RequestRecord])
 
-    def request_ended(self, record: RequestRecord) -> None:
+    lags: dict[str, float] = field(default_factory=dict[str, float])
+    journal_bytes: int = 0
+
+    def request_began(self) -> None: ...
+
+    def request_ended(self, record: RequestRecord, *, model: str) -> None:
         self.records.append(record)
 
     def rate_limited(self, label: str) -> None: ...
@@ -29,6 +34,13 @@ class CountingTelemetry(Telemetry):
     def budgets_failed_open(self) -> None: ...
     def failed_closed(self) -> None: ...
     def record_lost(self, stream: str, reason: str) -> None: ...
+    def breaker_state(self, route: str, state: int) -> None: ...
+
+    def sink_lag(self, sink: str, seconds: float) -> None:
+        self.lags[sink] = seconds
+
+    def journal_size(self, size: int) -> None:
+        self.journal_bytes = size
 
     def budget_alert(self, subject_kind: str, period: str, percent: int) -> None:
         self.alerts.append((subject_kind, period, percent))

@@ -11,7 +11,15 @@ from redis.exceptions import RedisError, ResponseError
 
 from adapters.bus import scripts
 from application.ports.clock import Clock
-from application.ports.records import Confirmation, Delivery, EventBus, Receipt, RecordBatch
+from application.ports.records import (
+    BusBacklog,
+    Confirmation,
+    Delivery,
+    EventBus,
+    GroupBacklog,
+    Receipt,
+    RecordBatch,
+)
 from domain.errors import ServiceUnavailable
 
 STREAM = "{tw}:records:requests"
@@ -61,6 +69,7 @@ class RedisStreams(EventBus):
         self._claim = redis.register_script(scripts.CLAIM)
         self._keep = redis.register_script(scripts.KEEP)
         self._acknowledge = redis.register_script(scripts.ACKNOWLEDGE)
+        self._backlog = redis.register_script(scripts.BACKLOG)
         self._dead_letter = redis.register_script(scripts.DEAD_LETTER)
         self._forget_consumers = redis.register_script(scripts.FORGET_CONSUMERS)
         self._claim_cursor = "0-0"
@@ -109,6 +118,20 @@ class RedisStreams(EventBus):
         """Implement `EventBus.acknowledge`."""
         ids = [delivery.entry_id for delivery in deliveries]
         await self._ask_of_group(self._acknowledge(self._keys, [group, *ids]))
+
+    async def backlog(self) -> BusBacklog:
+        """Implement `EventBus.backlog`, by the clock of the server that dated the batches."""
+        batches, size, flat = cast(
+            "tuple[int, int, list[bytes | int]]", await self._ask(self._backlog(self._keys))
+        )
+        groups: dict[str, GroupBacklog] = {}
+        for name, lag_ms in zip(flat[::2], flat[1::2], strict=True):
+            group = cast("bytes", name).decode()
+            dead = await self._ask(
+                cast("Awaitable[int]", self._redis.execute_command("XLEN", DEAD_PREFIX + group))
+            )
+            groups[group] = GroupBacklog(lag_s=int(lag_ms) / 1000, dead_letters=dead)
+        return BusBacklog(batches=batches, size=size, groups=groups)
 
     async def dead_letter(self, group: str, delivery: Delivery, reason: str) -> None:
         """Implement `EventBus.dead_letter`: a stream per group, never trimmed by itself."""

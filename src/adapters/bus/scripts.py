@@ -20,12 +20,17 @@ local function epoch()
 end
 """
 
-DONE = """
+FIELD = """
 local function field(flat, name)
   for i = 1, #flat, 2 do
     if flat[i] == name then return flat[i + 1] end
   end
 end
+"""
+
+DONE = (
+    FIELD
+    + """
 local function at_or_before(a, b)
   local ams, aseq = string.match(a, '(%d+)-(%d+)')
   local bms, bseq = string.match(b, '(%d+)-(%d+)')
@@ -55,6 +60,7 @@ local function acknowledge(group, ids)
   end
 end
 """
+)
 
 # ARGV: batch id, lines, data, most entries, most bytes -> {epoch, entry id or '' when full}
 PUBLISH = (
@@ -127,6 +133,29 @@ local ids = {}
 for i = 2, #ARGV do ids[#ids + 1] = ARGV[i] end
 acknowledge(ARGV[1], ids)
 return 1
+"""
+)
+
+# -> {entries, bytes, {group, age in ms of its oldest unacknowledged entry or 0, ...}}
+BACKLOG = (
+    FIELD
+    + """
+if redis.call('EXISTS', KEYS[1]) == 0 then return {0, 0, {}} end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local lags = {}
+for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+  local name = field(group, 'name')
+  local oldest = redis.call('XPENDING', KEYS[1], name)[2]
+  if not oldest then
+    local after = '(' .. field(group, 'last-delivered-id')
+    local fresh = redis.call('XRANGE', KEYS[1], after, '+', 'COUNT', 1)
+    oldest = fresh[1] and fresh[1][1]
+  end
+  lags[#lags + 1] = name
+  lags[#lags + 1] = oldest and math.max(0, now - tonumber(string.match(oldest, '^%d+'))) or 0
+end
+return {redis.call('XLEN', KEYS[1]), tonumber(redis.call('GET', KEYS[3]) or '0'), lags}
 """
 )
 

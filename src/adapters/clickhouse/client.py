@@ -86,6 +86,15 @@ class ClickHouse:
         """Ask for a sign of life. Raises `ServiceUnavailable`."""
         await self.run(_ask_for_one, timeout_s=5.0)
 
+    async def version(self) -> str:
+        """Return the version of the server or engine. Raises `ServiceUnavailable`."""
+        return await self.run(_ask_for_version, timeout_s=5.0)
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for the connection or its answer."""
+        return self._waiting
+
     async def aclose(self) -> None:
         """Close the connection, after the running call if that ends within the timeout."""
         loop = asyncio.get_running_loop()
@@ -128,3 +137,7 @@ class ClickHouse:
 
 def _ask_for_one(client: Client) -> None:
     client.command("SELECT 1", use_database=False)
+
+
+def _ask_for_version(client: Client) -> str:
+    return str(client.command("SELECT version()", use_database=False))

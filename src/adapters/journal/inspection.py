@@ -9,7 +9,7 @@ from msgspec import Struct
 from adapters.journal.cursor import load_cursor
 from adapters.journal.frames import Frame, Gap, Kind
 from adapters.journal.holding import is_held, journal_directories
-from adapters.journal.segments import list_segments, walk
+from adapters.journal.segments import SUFFIX, list_segments, walk
 from application.ports.backlog import Mark
 
 
@@ -48,6 +48,16 @@ _ended = msgspec.json.Decoder(Ended)
 def inspect_journals(root: Path) -> list[JournalReport]:
     """Return a report on every journal under `root`."""
     return [_inspect(directory) for directory in journal_directories(root)]
+
+
+def bytes_on_disk(root: Path) -> int:
+    """Return the size of all segments under `root`, those of dead processes included."""
+    size = 0
+    for directory in journal_directories(root):
+        for path in directory.glob(f"*{SUFFIX}"):
+            with contextlib.suppress(FileNotFoundError):  # confirmed and freed meanwhile
+                size += path.stat().st_size
+    return size
 
 
 def _inspect(directory: Path) -> JournalReport:

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from msgspec import Struct, structs
 
 from application.ports.clock import Clock
-from application.ports.records import Confirmation, Delivery, EventBus, Receipt, RecordBatch
+from application.ports.records import (
+    BusBacklog,
+    Confirmation,
+    Delivery,
+    EventBus,
+    GroupBacklog,
+    Receipt,
+    RecordBatch,
+)
 from domain.errors import ServiceUnavailable
 
 
@@ -114,6 +122,20 @@ class MemoryEventBus(EventBus):
             )
             if done:
                 stream.entries.pop(place, None)
+
+    async def backlog(self) -> BusBacklog:
+        """Implement `EventBus.backlog`."""
+        entries, now_ms = self._stream.entries, self._clock.now_ms()
+        groups: dict[str, GroupBacklog] = {}
+        for name, reader in self._stream.groups.items():
+            open_places = [p for p in entries if p > reader.last or p in reader.pending]
+            oldest = entries[min(open_places)].published_ms if open_places else now_ms
+            groups[name] = GroupBacklog(
+                lag_s=max(0, now_ms - oldest) / 1000,
+                dead_letters=sum(one.group == name for one in self._stream.dead_letters),
+            )
+        size = sum(len(b"\n".join(entry.batch.lines)) for entry in entries.values())
+        return BusBacklog(batches=len(entries), size=size, groups=groups)
 
     async def dead_letter(self, group: str, delivery: Delivery, reason: str) -> None:
         """Implement `EventBus.dead_letter`."""

@@ -14,7 +14,7 @@
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from msgspec import Struct
@@ -27,9 +27,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
+from application.ports.connections import PoolUse
 from domain.errors import InvalidRequest, ServiceUnavailable
 
 RedisClient = Redis | RedisCluster
+Counts = list[tuple[int, object]]
 # What clients raise when the server is away or answers with an error.
 FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
 _FORMS = "redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://"
@@ -166,3 +168,25 @@ async def ping(client: RedisClient, *, within: float = 2.0) -> None:
     with redis_errors():
         async with asyncio.timeout(within):
             await client.execute_command("PING")
+
+
+async def server_version(client: RedisClient, *, within: float = 2.0) -> str:
+    """Return name and version of a server. Raises `ServiceUnavailable` after `within` seconds."""
+    with redis_errors():
+        async with asyncio.timeout(within):
+            found = await client.info("server")
+    values = cast("dict[str, object]", found)
+    if "redis_version" not in values:  # of a cluster: by node
+        values = cast("dict[str, object]", next(iter(values.values())))
+    if "valkey_version" in values:
+        return f"Valkey {values['valkey_version']}"
+    return f"Redis {values.get('redis_version', '')}".strip()
+
+
+def pool_use(client: RedisClient) -> PoolUse | None:
+    """Return how the pool is used; None for a cluster, which has one for each node."""
+    if isinstance(client, RedisCluster):
+        return None
+    pool = client.connection_pool
+    idle, in_use = (count for count, _ in cast("Counts", pool.get_connection_count()))
+    return PoolUse(in_use=in_use, idle=idle, most=pool.max_connections)

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import asyncpg
 import msgspec
-from sqlalchemy import URL, NullPool, text
+from sqlalchemy import URL, NullPool, QueuePool, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from adapters.sql.errors import database_errors
+from application.ports.connections import PoolUse
 from domain.errors import InvalidRequest
 
 CONNECT_TIMEOUT = 5.0
@@ -92,6 +93,20 @@ def create_engine(
 
 def _json_text(value: object) -> str:
     return msgspec.json.encode(value).decode()
+
+
+async def server_version(engine: AsyncEngine, *, within: float = 2.0) -> str:
+    """Return the version of the server. Raises `ServiceUnavailable` after `within` seconds."""
+    async with database_errors(within), engine.connect() as connection:
+        return str((await connection.execute(text("SHOW server_version"))).scalar_one())
+
+
+def pool_use(engine: AsyncEngine) -> PoolUse | None:
+    """Return how the pool is used; None without one."""
+    pool = engine.pool
+    if not isinstance(pool, QueuePool):
+        return None
+    return PoolUse(in_use=pool.checkedout(), idle=pool.checkedin(), most=pool.size())
 
 
 async def ping(engine: AsyncEngine, *, within: float = 2.0) -> None:

@@ -7,7 +7,10 @@ from domain.records.events import RequestRecord
 class NoTelemetry(Telemetry):
     """Used while `METRICS_BEARER_TOKEN` is not set."""
 
-    def request_ended(self, record: RequestRecord) -> None:
+    def request_began(self) -> None:
+        """Do nothing."""
+
+    def request_ended(self, record: RequestRecord, *, model: str) -> None:
         """Do nothing."""
 
     def rate_limited(self, label: str) -> None:
@@ -29,4 +32,13 @@ class NoTelemetry(Telemetry):
         """Do nothing."""
 
     def record_lost(self, stream: str, reason: str) -> None:
+        """Do nothing."""
+
+    def breaker_state(self, route: str, state: int) -> None:
+        """Do nothing."""
+
+    def sink_lag(self, sink: str, seconds: float) -> None:
+        """Do nothing."""
+
+    def journal_size(self, size: int) -> None:
         """Do nothing."""

@@ -9,6 +9,7 @@ from application.ports.dialect import NOT_IN_URL, DialectCodec, RequestTarget
 from domain.inference.dialect import Operation, Surface
 from domain.inference.head import RequestHead
 from domain.limits.reservations import Reading
+from domain.records.trace_context import NO_TRACE, TraceContext
 
 BodyReader = Callable[[int], Awaitable[bytes]]
 """Reads the request body up to a bound in bytes; raises `BodyTooLarge`, `ClientDisconnected`."""
@@ -32,6 +33,7 @@ class InferenceCall:
         content_type: of the body, without parameters only for forms (they need their boundary).
         dialect_headers: headers that are part of the caller's dialect, for providers that speak it.
         credentials: values of all credential headers that were sent.
+        trace: the caller's trace, or the one it was given at the opening of its books.
         started: monotonic seconds at arrival.
         rate_limits: the tightest window rules, once they have been checked.
         output_bound: the most tokens a choice may have, set where a strict limit needs a bound and
@@ -54,7 +56,7 @@ class InferenceCall:
     target: RequestTarget = NOT_IN_URL
     content_type: bytes = b"application/json"
     dialect_headers: tuple[tuple[bytes, bytes], ...] = ()
-    trace_id: str = ""
+    trace: TraceContext = NO_TRACE
     session_id: str = ""
     client_ip: str = ""
     client_name: str = ""

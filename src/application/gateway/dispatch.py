@@ -139,6 +139,7 @@ class Dispatcher:
                 dialect_headers=call.dialect_headers,
                 upstream_model=route.upstream_model,
                 request_id=call.request_id,
+                trace_headers=call.trace.upstream_headers(call.event_id, settlement.attempts_made),
                 reply_id=call.event_id,
                 created_s=call.started_at_ms // 1000,
                 timeouts=_timeouts(settings),

@@ -18,6 +18,7 @@ from application.ports.provider import ReplySummary
 from application.ports.records import Journal
 from application.ports.response_origins import ResponseOrigin
 from application.ports.telemetry import Telemetry
+from application.ports.tracing import TracedAttempt, TracedRequest, Tracer
 from domain.accounting.estimate import likely_usage
 from domain.accounting.pricing import weighted_tokens
 from domain.accounting.usage import TokenUsage, UsageSource
@@ -46,11 +47,13 @@ class Books:
         instance: str,
         telemetry: Telemetry,
         kept: KeptResponses,
+        tracer: Tracer,
     ) -> None:
         """`instance` names this process in its records; `telemetry` counts every final one.
 
-        `kept` learns which answers their providers keep.
+        `kept` learns which answers their providers keep, `tracer` how requests went.
         """
+        self.tracer = tracer
         self.kept = kept
         self.journal = journal
         self.clock = clock
@@ -60,6 +63,8 @@ class Books:
 
     def open(self, call: InferenceCall) -> "Settlement":
         """Start the settlement of a call that has just arrived."""
+        self.telemetry.request_began()
+        call.trace = self.tracer.begin(call.event_id, call.trace)
         return Settlement(call, self)
 
 
@@ -80,6 +85,7 @@ class Settlement:
         self._route: Route | None = None
         self._provider: ProviderSpec | None = None
         self._attempts: list[Attempt] = []
+        self._traced: list[TracedAttempt] = []
         self._dispatched_at: float | None = None
         self._upstream_ended_at: float | None = None
         self._first_content_at: float | None = None
@@ -106,6 +112,11 @@ class Settlement:
     def closed(self) -> bool:
         """Whether the record has been written."""
         return self._closed
+
+    @property
+    def attempts_made(self) -> int:
+        """How many attempts have finished: the number of the next one."""
+        return len(self._attempts)
 
     def identify(self, caller: Caller) -> None:
         """Note who calls."""
@@ -150,6 +161,8 @@ class Settlement:
     def note_attempt(self, attempt: Attempt) -> None:
         """Add a finished attempt."""
         self._attempts.append(attempt)
+        if self._call.trace.recorded:
+            self._traced.append(self._trace_of(attempt))
 
     def note_first_content(self) -> None:
         """Note the moment at which generated content first arrived."""
@@ -228,9 +241,26 @@ class Settlement:
             self._ticket.settle(self._spend(record), ended_at_ms=record.ended_at_ms)
         self._books.journal.close(record)
         self._note_kept(outcome)
-        self._books.telemetry.request_ended(record)
+        model = self._model.name if self._model is not None else ""
+        self._books.telemetry.request_ended(record, model=model)
         if record.outcome is Outcome.RATE_LIMITED:
             self._books.telemetry.rate_limited(record.limit_label)
+        if self._call.trace.recorded:
+            traced = TracedRequest(
+                record=record, context=self._call.trace, attempts=tuple(self._traced)
+            )
+            self._books.tracer.request_ended(traced)
+
+    def _trace_of(self, attempt: Attempt) -> TracedAttempt:
+        provider = self._provider
+        if provider is not None and provider.name != attempt.provider:
+            provider = None  # this one was refused by a limit before anything was dispatched
+        return TracedAttempt(
+            attempt=attempt,
+            provider_kind=provider.kind if provider is not None else "",
+            base_url=provider.base_url if provider is not None else None,
+            ended_ms=_milliseconds(self._books.clock.monotonic() - self._call.started),
+        )
 
     def _note_kept(self, outcome: Outcome) -> None:
         """Remember where an answer is kept, however it ended; forget one that was deleted."""
@@ -333,7 +363,7 @@ class Settlement:
             event_id=call.event_id,
             started_at_ms=call.started_at_ms,
             request_id=call.request_id,
-            trace_id=call.trace_id,
+            trace_id=call.trace.trace_id,
             session_id=call.session_id if caller is not None else "",
             surface=call.surface,
             operation=call.operation,

@@ -25,6 +25,7 @@ class ProviderCall(Struct, frozen=True, kw_only=True):
         dialect_headers: headers of the caller that are part of his dialect (`anthropic-beta`);
             names in lower case.
         request_id: sent upstream as `x-request-id`.
+        trace_headers: sent upstream as they are, so that the trace goes on there.
         reply_id: id of the answer for a client whose dialect needs one, when the provider gives
             none.
         created_s: Unix seconds, likewise.
@@ -45,6 +46,7 @@ class ProviderCall(Struct, frozen=True, kw_only=True):
     content_type: bytes = b"application/json"
     target: RequestTarget = NOT_IN_URL
     dialect_headers: tuple[tuple[bytes, bytes], ...] = ()
+    trace_headers: tuple[tuple[bytes, bytes], ...] = ()
     output_bound: int | None = None
 
 

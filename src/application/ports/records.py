@@ -92,6 +92,27 @@ class Confirmation(Struct, frozen=True):
     before: tuple[int, int]
 
 
+class GroupBacklog(Struct, frozen=True, kw_only=True):
+    """What one sink does not have.
+
+    Attributes:
+        lag_s: for how many seconds its oldest unacknowledged batch has been here; 0 when it has
+            everything.
+        dead_letters: batches that were set aside for it.
+    """
+
+    lag_s: float
+    dead_letters: int
+
+
+class BusBacklog(Struct, frozen=True, kw_only=True):
+    """Batches that not every group has acknowledged, and how each group stands."""
+
+    batches: int
+    size: int
+    groups: dict[str, GroupBacklog]
+
+
 class EventBus(Protocol):
     """Durable, bounded, at-least-once stream with one consumer group per sink.
 
@@ -128,6 +149,11 @@ class EventBus(Protocol):
     @abstractmethod
     async def acknowledge(self, group: str, deliveries: Sequence[Delivery]) -> None:
         """Mark batches as done for `group`; entries done for all groups are removed."""
+        ...
+
+    @abstractmethod
+    async def backlog(self) -> BusBacklog:
+        """Return what waits. A group that never received is not known."""
         ...
 
     @abstractmethod

@@ -7,11 +7,20 @@ from domain.records.events import RequestRecord
 
 
 class Telemetry(Protocol):
-    """Events of this process that become metrics."""
+    """Events and states of this process that become metrics."""
 
     @abstractmethod
-    def request_ended(self, record: RequestRecord) -> None:
-        """Count a request with its tokens and cost; once per final record."""
+    def request_began(self) -> None:
+        """Count a request as in flight, until `request_ended`."""
+        ...
+
+    @abstractmethod
+    def request_ended(self, record: RequestRecord, *, model: str) -> None:
+        """Count a request with its attempts, times, tokens and cost; once per final record.
+
+        `model` is the public name of the model it was for, as configured; empty when what was asked
+        for is no model of ours. What clients write must not become a label.
+        """
         ...
 
     @abstractmethod
@@ -47,6 +56,26 @@ class Telemetry(Protocol):
     @abstractmethod
     def record_lost(self, stream: str, reason: str) -> None:
         """Count a record that could not be kept; `stream` is the kind of records."""
+        ...
+
+    @abstractmethod
+    def breaker_state(self, route: str, state: int) -> None:
+        """Show the circuit breaker of a route: 0 closed, 1 half-open, 2 open.
+
+        Told at every change and once when a route is first known, by every process. `route` is a
+        name people know, such as `gpt-4o/openai`, and unique. One that is gone is told as closed:
+        series of several processes cannot be taken back.
+        """
+        ...
+
+    @abstractmethod
+    def sink_lag(self, sink: str, seconds: float) -> None:
+        """Show how long the oldest record has waited that is not stored in `sink` yet."""
+        ...
+
+    @abstractmethod
+    def journal_size(self, size: int) -> None:
+        """Show how many bytes of records are on this machine's disk, on their way to the sinks."""
         ...
 
 

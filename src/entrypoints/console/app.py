@@ -22,6 +22,7 @@ from entrypoints.console.problems import MEDIA_TYPE, Problem, problem_response
 from entrypoints.console.schemas import ExactNumbers
 from entrypoints.console.security import token_guard
 from entrypoints.console.services import Console
+from entrypoints.console.system_status import SystemStatus
 from entrypoints.health import health_routes
 from entrypoints.version import VERSION
 
@@ -48,7 +49,7 @@ def create_console_api(console: Console) -> Litestar:
             *budget_alert_routes(console.limits.alerts),
             *provider_routes(console.providers),
             *PAGES,
-            console_health_route(console.health),
+            console_health_route(SystemStatus(console.health, console.system)),
             *health_routes(console.health),
         ],
         guards=[token_guard(console.token)],

@@ -11,6 +11,7 @@ from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
 from application.ports.clock import IdGenerator
 from domain.secret import Secret
+from entrypoints.console.system_status import SystemSources
 from entrypoints.health import HealthChecks
 
 
@@ -26,7 +27,7 @@ class LimitServices(Struct, frozen=True, kw_only=True):
 
 
 class Console(Struct, frozen=True, kw_only=True):
-    """Collaborators of the console's routes."""
+    """Collaborators of the console's routes; without `system` its report is short."""
 
     request_records: RequestRecords
     limits: LimitServices
@@ -34,3 +35,4 @@ class Console(Struct, frozen=True, kw_only=True):
     token: Secret
     ids: IdGenerator
     health: HealthChecks
+    system: SystemSources | None = None

@@ -1,9 +1,15 @@
 """The role `console`: the use cases behind `/api`."""
 
+from functools import partial
+
 from adapters.clickhouse.client import ClickHouse
 from adapters.clickhouse.request_log import ClickHouseRequestLog
+from adapters.journal.inspection import bytes_on_disk
 from adapters.providers.factory import ProvidersByKind
+from adapters.redis.connection import pool_use as redis_pool_use
+from adapters.redis.connection import server_version as redis_version
 from adapters.sql.budget_alerts import SqlBudgetAlerts
+from adapters.sql.engine import pool_use, server_version
 from adapters.sql.idempotency import SqlIdempotencyKeys
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from adapters.wire.openai_chat.dialect import OpenAIChatCodec
@@ -16,6 +22,7 @@ from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
 from domain.secret import Secret
 from entrypoints.console.services import Console, LimitServices
+from entrypoints.console.system_status import SystemSources
 from entrypoints.container.process import Process
 from entrypoints.health import HealthChecks
 
@@ -49,5 +56,19 @@ def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Con
                 "clickhouse": clickhouse.ping,
             },
             reported_only=frozenset({"clickhouse"}),
+        ),
+        system=SystemSources(
+            versions={
+                "database": partial(server_version, process.engine),
+                "redis": partial(redis_version, process.redis),
+                "clickhouse": clickhouse.version,
+            },
+            pools={
+                "database": partial(pool_use, process.engine),
+                "redis": partial(redis_pool_use, process.redis),
+            },
+            backlog=process.bus().backlog,
+            journal_bytes=partial(bytes_on_disk, process.journal_dir),
+            log_store_calls=lambda: clickhouse.waiting,
         ),
     )

@@ -1,6 +1,9 @@
 """The role `gateway`: the inference pipeline and the way its records and settlements go."""
 
+from functools import partial
+
 from adapters.journal.adoption import FileDeadJournals
+from adapters.journal.inspection import bytes_on_disk
 from adapters.journal.journal import FileJournal
 from adapters.journal.syncing import Fsync
 from adapters.providers.factory import ProvidersByKind
@@ -18,6 +21,7 @@ from application.gateway.relay import Relay
 from application.gateway.settlement import Books
 from application.jobs.adopt_journals import AdoptJournals
 from application.jobs.flush_key_use import FlushKeyUse
+from application.jobs.measure_backlog import MeasureBacklog
 from application.jobs.ship_records import ShipRecords
 from application.runtime.large_bodies import LargeBodies
 from application.runtime.provider_pool import ProviderPool
@@ -26,9 +30,17 @@ from application.runtime.snapshot import CurrentSnapshot
 from entrypoints.container.dialects import build_dialects
 from entrypoints.container.limits import open_settlements
 from entrypoints.container.process import Process
+from entrypoints.container.tracing import open_tracer
 from entrypoints.gateway.errors import describe_error
 from entrypoints.gateway.services import Gateway
 from entrypoints.health import HealthChecks
+
+LONGEST_LAG_S = 60.0
+"""Age of a record from which on the log store counts as degraded."""
+
+
+class RecordsBehind(Exception):
+    """Records wait for the log store."""
 
 
 async def open_gateway(process: Process) -> Gateway:
@@ -76,10 +88,24 @@ async def open_gateway(process: Process) -> Gateway:
     tasks.run_forever("adopt-journals", adopt.run)
     tasks.run_forever("flush-key-use", flush.run)
 
+    if process.metrics is not None:
+        measure = MeasureBacklog(
+            process.bus(), partial(bytes_on_disk, process.journal_dir), process.telemetry
+        )
+        tasks.run_forever("measure-backlog", measure.run)
+
     kept = KeptResponses(RedisResponseOrigins(process.redis))
     tasks.run_forever("response-origins", kept.run)
     process.drains.then(kept.drain)
-    books = Books(journal, clock, describe_error, process.instance, process.telemetry, kept)
+    books = Books(
+        journal,
+        clock,
+        describe_error,
+        process.instance,
+        process.telemetry,
+        kept,
+        open_tracer(process),
+    )
 
     gate = LimitGate(process.limit_store, own_replicas=process.config.workers)
     tasks.run_forever("limit-store-probe", gate.probe)
@@ -89,6 +115,13 @@ async def open_gateway(process: Process) -> Gateway:
     async def provider_active() -> None:
         if not runtime.get().providers:
             raise LookupError("no active provider")
+
+    async def log_store_keeps_up() -> None:
+        # Asked on the bus: the log store itself is for the worker alone, and may be on no network
+        # of the gateway's.
+        backlog = await bus.backlog()
+        if any(group.lag_s > LONGEST_LAG_S for group in backlog.groups.values()):
+            raise RecordsBehind
 
     return Gateway(
         handle_inference=HandleInference(
@@ -110,7 +143,9 @@ async def open_gateway(process: Process) -> Gateway:
                 "database": process.ping_database,
                 "redis": process.ping_redis,
                 "provider": provider_active,
-            }
+                "log_store": log_store_keeps_up,
+            },
+            reported_only=frozenset({"log_store"}),
         ),
         trusted_proxies=process.trusted_proxies,
         metrics=process.metrics,

