@@ -359,10 +359,15 @@ class UpstreamUnavailable(UpstreamFailure):
         *,
         status: int | None = None,
         error_class: str = "unavailable",
+        retry_after_ms: int | None = None,
     ) -> None:
-        """`error_class` is `connect`, `reset`, `server_error` or `unavailable`; it is recorded."""
+        """`error_class` is `connect`, `reset`, `server_error` or `unavailable`; it is recorded.
+
+        `retry_after_ms` is the provider's own `Retry-After`, if it gave one.
+        """
         super().__init__(message)
         self.status = status
+        self.retry_after_ms = retry_after_ms
         self.error_class = error_class
 
 
