@@ -190,7 +190,7 @@ class CircuitBreaker:
             self._count(Vote.FAILURE, now_ms)
 
     def configure(self, policy: BreakerPolicy) -> None:
-        """Go by another policy from now on; what was counted stays."""
+        """Go by another policy from now on; another length of the window starts it anew."""
         self.policy = policy
         self._window.length_ms = policy.window_ms
 

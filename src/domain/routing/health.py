@@ -141,13 +141,17 @@ def merged(route_id: RouteId, reports: Iterable[RouteHealth], now_ms: int) -> Ro
     )
 
 
-def _age_key(report: RouteHealth) -> tuple[int, BreakerMark, CoolDown, Drain, float, int]:
-    """Return an order among reports of one replica in which equal keys mean equal content."""
+def _age_key(report: RouteHealth) -> tuple[object, ...]:
+    """Return an order among reports of one replica in which only equal reports are equal."""
     return (
         report.at_ms,
         report.breaker,
         report.cool_down,
         report.drain,
+        report.state.gauge,
+        report.tally.successes,
+        report.tally.failures,
+        -1.0 if report.ttft_ms is None else report.ttft_ms,
         report.ttft_samples,
         report.in_flight,
     )

@@ -41,33 +41,33 @@ class OutcomeWindow:
 
     length_ms: int
     _buckets: dict[int, list[int]] = field(default_factory=dict[int, list[int]])
+    _total: list[int] = field(default_factory=lambda: [0, 0])
+    _slid_to: int | None = None
 
     def add(self, now_ms: int, *, failed: bool) -> None:
         """Count one outcome."""
-        self._slide(now_ms)
-        present = now_ms // self._bucket_ms
+        present = self._slide(now_ms)
         newest = max(self._buckets, default=present)
-        bucket = self._buckets.setdefault(max(present, newest), [0, 0])
-        bucket[failed] += 1
+        self._buckets.setdefault(max(present, newest), [0, 0])[failed] += 1
+        self._total[failed] += 1
 
     def tally(self, now_ms: int) -> Tally:
         """Return what counts at `now_ms`."""
         self._slide(now_ms)
-        return Tally(
-            sum(bucket[False] for bucket in self._buckets.values()),
-            sum(bucket[True] for bucket in self._buckets.values()),
-        )
+        return Tally(self._total[False], self._total[True])
 
     def clear(self) -> None:
         """Forget everything."""
         self._buckets.clear()
+        self._total = [0, 0]
 
-    @property
-    def _bucket_ms(self) -> int:
-        return max(1, self.length_ms // BUCKETS)
-
-    def _slide(self, now_ms: int) -> None:
-        present = now_ms // self._bucket_ms
-        gone = [bucket for bucket in self._buckets if abs(present - bucket) >= BUCKETS]
-        for bucket in gone:
-            del self._buckets[bucket]
+    def _slide(self, now_ms: int) -> int:
+        """Drop what no longer counts and return the present bucket."""
+        present = now_ms // max(1, self.length_ms // BUCKETS)
+        if present != self._slid_to:  # asked with every request, and mostly nothing has changed
+            self._slid_to = present
+            for bucket in [old for old in self._buckets if abs(present - old) >= BUCKETS]:
+                successes, failures = self._buckets.pop(bucket)
+                self._total[False] -= successes
+                self._total[True] -= failures
+        return present

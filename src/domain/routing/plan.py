@@ -225,9 +225,14 @@ def _in_order(
     if key is None or not scored:
         return scored
     # Who wants the cheapest route wants a conversation to stay on one of those that cost the same.
-    cheapest = scored[0][1].value
-    equals = [candidate for candidate, score in scored if score.value == cheapest]
-    return keep_together(key, equals) + [pair for pair in scored if pair[1].value != cheapest]
+    first = _price_class(scored[0])
+    equals = [pair[0] for pair in scored if _price_class(pair) == first]
+    return keep_together(key, equals) + [pair for pair in scored if _price_class(pair) != first]
+
+
+def _price_class(pair: Scored) -> tuple[bool, float | None]:
+    candidate, score = pair
+    return candidate.route.weight > 0, score.value
 
 
 def _planned(pair: Scored, fallback: int) -> PlannedAttempt:

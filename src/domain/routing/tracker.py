@@ -57,7 +57,7 @@ class RouteTracker:
             drained=self.drain.drained,
             ttft_ms=self._ttft_ms(now_ms),
             in_flight=self.in_flight + self.peers.in_flight,
-            error_rate=(breaker.tally(now_ms) + self.peers.tally).failure_rate,
+            error_rate=(breaker.tally(now_ms) + breaker.peers).failure_rate,
         )
 
     def begin(self, now_ms: int, *, last_resort: bool = False) -> "AttemptLease | None":
@@ -155,14 +155,17 @@ class AttemptLease:
     _ended: bool = False
 
     def answered(self, now_ms: int, ttft_ms: float | None = None) -> None:
-        """Note that content came. A probe need not wait for the end of a long answer.
+        """Note that content came; only the first time counts.
+
+        A probe need not wait for the end of a long answer.
 
         Args:
             now_ms: Unix milliseconds.
             ttft_ms: since the attempt began; of streamed answers only, others are not comparable.
         """
-        self.tracker.note_answer(ttft_ms, now_ms)
-        self._judge(Vote.SUCCESS, now_ms)
+        if not self._judged:
+            self.tracker.note_answer(ttft_ms, now_ms)
+            self._judge(Vote.SUCCESS, now_ms)
 
     def failed(self, failure: Failure, now_ms: int) -> int:
         """Note that the attempt failed, before or after content.

@@ -53,12 +53,8 @@ reports = st.builds(
     drain=st.builds(Drain, changed_at_ms=st.integers(0, 3), drained=st.booleans()),
     ttft_ms=st.one_of(st.none(), st.integers(1, 9).map(float)),
     ttft_samples=st.integers(0, 5).map(float),
+    tally=st.builds(Tally, successes=st.integers(0, 9), failures=st.integers(0, 9)),
     in_flight=st.integers(0, 9),
-).map(
-    # Numbers of one replica follow from its state: two reports that agree in all else are equal.
-    lambda report: msgspec.structs.replace(
-        report, tally=Tally(report.in_flight, int(report.ttft_samples))
-    )
 )
 
 
@@ -174,6 +170,23 @@ def test_a_probe_closes_the_circuit_when_content_comes_not_when_it_ends() -> Non
     failing(subject, times=3)
     begun(subject, NOW_MS + 1_000).answered(NOW_MS + 1_100)
     assert subject.begin(ROUTE, NOW_MS + 1_100) is not None
+
+
+def test_only_the_first_content_is_a_time_to_first_token() -> None:
+    subject = board()
+    lease = begun(subject)
+    lease.answered(NOW_MS, 100)
+    lease.answered(NOW_MS + 500, 600)
+    assert subject.standing(ROUTE, NOW_MS).ttft_ms == 100
+
+
+def test_a_failure_after_content_counts_beside_the_success() -> None:
+    subject = board()
+    lease = begun(subject)
+    lease.answered(NOW_MS)
+    lease.failed(understand(UpstreamUnavailable(error_class="reset"), content_started=True), NOW_MS)
+    lease.end(NOW_MS)
+    assert subject.standing(ROUTE, NOW_MS).error_rate == 0.5
 
 
 def test_a_rejected_request_leaves_no_trace() -> None:
@@ -319,7 +332,6 @@ def test_an_operator_resets_from_anywhere() -> None:
 def test_a_reset_here_is_believed_by_those_who_heard_of_the_opening() -> None:
     one, two = board("one"), board("two")
     failing(one, times=3)
-    failing(one.__class__("x", POLICY), times=1)
     exchange(NOW_MS, one, two)
     two.tracker(ROUTE).reset(NOW_MS)
     exchange(NOW_MS, one, two)

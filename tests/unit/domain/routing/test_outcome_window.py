@@ -38,6 +38,15 @@ def test_it_never_holds_more_than_happened_whatever_the_clock_does(
         assert 1 <= window.tally(now).volume <= len(happened)
 
 
+def test_another_length_forgets_what_was_counted_by_the_old_one() -> None:
+    window = OutcomeWindow(LENGTH)
+    window.add(NOW_MS, failed=True)
+    window.length_ms = 60_000
+    assert window.tally(NOW_MS) == Tally()
+    window.add(NOW_MS, failed=False)
+    assert window.tally(NOW_MS + 50_000) == Tally(1, 0)
+
+
 def test_rates_are_shares() -> None:
     assert Tally().failure_rate == 0
     assert (Tally(1, 2) + Tally(0, 1)).failure_rate == 0.75
