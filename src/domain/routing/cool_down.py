@@ -10,24 +10,29 @@ class CoolDownPolicy(Struct, frozen=True, kw_only=True):
 
     Attributes:
         first_ms: when the provider named no time; it doubles while every answer is a 429.
+        longest_unasked_ms: it doubles up to this.
         longest_ms: no cool-down is longer, whatever the provider asks for: a mistake of one server
             must not take a route out for a day.
     """
 
     first_ms: int = 1_000
+    longest_unasked_ms: int = 10_000
     longest_ms: int = 60_000
 
     def __post_init__(self) -> None:
         """Refuse times that make no sense."""
-        if not 0 < self.first_ms <= self.longest_ms:
-            raise ValueError("first_ms is above 0 and at most longest_ms")
+        if not 0 < self.first_ms <= self.longest_unasked_ms <= self.longest_ms:
+            raise ValueError("0 < first_ms <= longest_unasked_ms <= longest_ms does not hold")
 
     def length_ms(self, retry_after_ms: int | None, in_a_row: int) -> int:
-        """Return how long to leave a route alone after its `in_a_row`-th 429 in a row (1, 2, …)."""
+        """Return how long to leave a route alone.
+
+        `in_a_row` counts the cool-downs without an answer in between, this one included (1, 2, …).
+        """
         if retry_after_ms is not None:
             return min(max(retry_after_ms, 0), self.longest_ms)
         doublings = min(max(in_a_row - 1, 0), _MOST_DOUBLINGS)
-        return min(self.longest_ms, self.first_ms * 2**doublings)
+        return min(self.longest_unasked_ms, self.first_ms * 2**doublings)
 
 
 class CoolDown(Struct, frozen=True, kw_only=True, order=True):

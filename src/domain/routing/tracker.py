@@ -119,9 +119,11 @@ class RouteTracker:
         """Cool down if the failure says so; return for how many milliseconds from now."""
         if not failure.treatment.cools_down and not failure.asks_to_wait:
             return 0
-        self._throttled_in_a_row += 1
+        if not self._cooling_until_ms(now_ms):
+            # Of many requests that were under way together, only the first counts.
+            self._throttled_in_a_row += 1
         length_ms = self.policy.cool_down.length_ms(
-            failure.retry_after_ms, self._throttled_in_a_row
+            failure.retry_after_ms, max(1, self._throttled_in_a_row)
         )
         self.cool_down = self.cool_down.extended(
             now_ms, length_ms, asked=failure.retry_after_ms is not None

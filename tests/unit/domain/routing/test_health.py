@@ -31,7 +31,7 @@ from tests.support.routing import NOW_MS
 ROUTE = RouteId("r")
 POLICY = HealthPolicy(
     breaker=BreakerPolicy(consecutive_failures=3, open_ms=1_000, hold_back_ms=500),
-    cool_down=CoolDownPolicy(first_ms=1_000, longest_ms=10_000),
+    cool_down=CoolDownPolicy(first_ms=1_000, longest_unasked_ms=5_000, longest_ms=10_000),
 )
 DOWN = understand(UpstreamUnavailable(status=500, error_class="server_error"))
 REJECTED = understand(UpstreamRejected(400, "no"))
@@ -211,9 +211,16 @@ def test_without_a_named_time_cool_downs_double_until_an_answer_comes() -> None:
     for _ in range(6):
         waits.append(failing(subject, throttled(), now_ms=now))
         now += waits[-1]
-    assert waits == [1_000, 2_000, 4_000, 8_000, 10_000, 10_000]
+    assert waits == [1_000, 2_000, 4_000, 5_000, 5_000, 5_000]
     answering(subject, now_ms=now)
     assert failing(subject, throttled(), now_ms=now) == 1_000
+
+
+def test_many_at_once_are_one_reason_to_cool_down() -> None:
+    subject = board()
+    leases = [begun(subject) for _ in range(9)]
+    waits = [lease.failed(throttled(), NOW_MS + at) for at, lease in enumerate(leases)]
+    assert max(waits) == 1_000
 
 
 def test_a_cool_down_of_our_own_yields_to_a_last_resort() -> None:
@@ -359,7 +366,7 @@ def test_routes_no_longer_configured_are_forgotten_once_idle() -> None:
     assert subject.reports(NOW_MS) == []
 
 
-@pytest.mark.parametrize("wrong", [{"first_ms": 0}, {"first_ms": 2_000, "longest_ms": 1_000}])
+@pytest.mark.parametrize("wrong", [{"first_ms": 0}, {"first_ms": 20_000}, {"longest_ms": 9_999}])
 def test_cool_downs_that_cannot_work_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="first_ms"):
         CoolDownPolicy(**wrong)
