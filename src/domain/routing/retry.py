@@ -27,7 +27,9 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
         base_ms: bound of the first pause; it doubles with every further round.
         longest_pause_ms: the bound grows no further.
         longest_wait_ms: a `Retry-After` beyond this is not waited for; the client is told instead.
-        deadline_ms: no attempt begins later than this after the first one.
+        deadline_ms: no attempt begins later than this after the first one. It leaves room for two
+            attempts that wait for a first byte as long as they may, or a paused provider could not
+            be failed over from.
     """
 
     max_attempts: int = 5
@@ -35,7 +37,7 @@ class RetryPolicy(Struct, frozen=True, kw_only=True):
     base_ms: int = 250
     longest_pause_ms: int = 4_000
     longest_wait_ms: int = 10_000
-    deadline_ms: int = 120_000
+    deadline_ms: int = 300_000
 
     def __post_init__(self) -> None:
         """Refuse bounds under which nothing is ever tried."""

@@ -23,6 +23,7 @@ from domain.errors import (
 from domain.identifiers import RouteId
 from domain.routing.failures import Failure, FailureClass, understand
 from domain.routing.retry import Retries, RetryPolicy, Stop, StopReason, Try
+from domain.settings.catalog import Settings
 from tests.support.routing import NOW_MS
 
 NAMES = [RouteId(name) for name in "abcd"]
@@ -246,6 +247,15 @@ def test_a_cool_down_of_our_own_is_waited_for_as_well() -> None:
     retries = Retries(RetryPolicy(), NAMES[:1], NOW_MS)
     retries.failed(NAMES[0], throttled(None), NOW_MS, wait_ms=1_000)
     assert retries.next(NOW_MS + 100, 0.0) == Try(route_id=NAMES[0], wait_ms=900)
+
+
+def test_the_deadline_leaves_room_to_fail_over_twice_from_a_provider_that_says_nothing() -> None:
+    silence_ms = Settings().integer("upstream.first_byte_timeout_ms")
+    retries, now = Retries(RetryPolicy(), NAMES[:3], NOW_MS), NOW_MS
+    for name in NAMES[:3]:
+        assert retries.next(now, 0.5) == Try(route_id=name)
+        now += silence_ms
+        retries.failed(name, understand(UpstreamTimeout("first_byte")), now)
 
 
 def test_no_attempt_begins_after_the_deadline() -> None:
