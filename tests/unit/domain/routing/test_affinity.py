@@ -154,6 +154,9 @@ def test_other_beginnings_have_other_prefixes() -> None:
         [other],
         [split],
         [joined],
+        [said("ab"), said("c")],
+        # What one part says must not pass for the boundary between two.
+        [said("abuser:text:c")],
     ]
     assert len({prefix_hash(messages) for messages in beginnings}) == len(beginnings)
 

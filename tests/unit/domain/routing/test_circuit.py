@@ -141,6 +141,14 @@ class BreakerMachine(RuleBasedStateMachine):
                 held = self.ask(last_resort=False)
                 self.tell(held, Vote.FAILURE)
 
+    @rule(votes=st.lists(st.sampled_from(Vote), min_size=1, max_size=3))
+    def the_opening_ends_and_probes_come(self, votes: list[Vote]) -> None:
+        if self.expected() is CircuitState.OPEN and self.open_until is not None:
+            self.now = self.open_until
+        for vote in votes:
+            if self.expected() is CircuitState.HALF_OPEN:
+                self.tell(self.ask(last_resort=False), vote)
+
     @rule()
     def an_operator_resets(self) -> None:
         self.breaker.reset(self.now)
@@ -273,6 +281,16 @@ def test_failed_last_resorts_do_not_put_off_the_next_probe() -> None:
         subject.give_back(permit, Vote.FAILURE, at)
     assert subject.probes_from_ms == due
     assert subject.state(due) is CircuitState.HALF_OPEN
+
+
+def test_it_takes_as_many_good_probes_as_the_policy_says_to_close_it() -> None:
+    subject = breaker(probe_successes=2)
+    fail(subject, NOW_MS, 4)
+    due = subject.probes_from_ms
+    succeed(subject, due)
+    assert subject.state(due) is CircuitState.HALF_OPEN
+    succeed(subject, due)
+    assert subject.state(due) is CircuitState.CLOSED
 
 
 def test_whoever_opened_it_probes_before_the_others() -> None:
