@@ -52,9 +52,9 @@ class RoutePlan(Struct, frozen=True, kw_only=True):
         attempts: in order; by model, tier, and strategy or affinity.
         exclusions: every other route of the models concerned, with the reason.
         affinity: by what the conversation is kept on its route; None when it is not.
-        retry_after_ms: without attempts, how long until a route may be asked again; None when
-            waiting does not help.
-        throttled: without attempts, whether it is the providers who asked to wait.
+        retry_after_ms: when no route is well, how long until one may be asked again; None when
+            waiting does not help, or is not needed.
+        throttled: when no route is well, whether any is because of a provider's limits.
     """
 
     requested: str
@@ -76,6 +76,8 @@ class RoutePlan(Struct, frozen=True, kw_only=True):
         return Retries(policy, [attempt.route.id for attempt in self.attempts], started_ms)
 
 
+LEAST_RETRY_AFTER_MS = 1_000
+"""Nobody is asked to come back sooner: it is the least that `Retry-After` can say."""
 _SIZES = frozenset({ExclusionReason.CONTEXT_TOO_SMALL, ExclusionReason.OUTPUT_TOO_SMALL})
 
 
@@ -114,18 +116,18 @@ def plan_routes(
         exclusions += unfit
         key = affinity if known.affinity is not Affinity.OFF else None
         for tier in _by_tier(fit):
-            well: list[Candidate] = []
+            usable: list[Candidate] = []
             for route in tier:
                 standing = standing_of(route.id)
                 candidate = Candidate(model=known, route=route, standing=standing)
                 excluded = _unwell(candidate, now_ms)
                 if excluded is None:
-                    well.append(candidate)
+                    usable.append(candidate)
                     continue
                 exclusions.append(excluded)
                 if excluded.reason.passes and not _asked(standing):
                     passing.append(_last_resort(candidate, number))
-            scored = _in_order(known, well, needs, key, now_ms, roll)
+            scored = _in_order(known, usable, needs, key, now_ms, roll)
             attempts += [_planned(pair, number) for pair in scored]
             if key is not None and number == 0 and scored:
                 kept = key.source
@@ -133,7 +135,8 @@ def plan_routes(
     if not attempts and passing:
         # The one that comes back first, of the best model and tier among equals.
         attempts = [min(passing, key=lambda attempt: _back_at(attempt.standing))]
-    retry_after_ms, throttled = (None, False) if attempts else _outlook(exclusions, now_ms)
+    well = any(not attempt.last_resort for attempt in attempts)
+    retry_after_ms, throttled = (None, False) if well else _outlook(exclusions, now_ms)
     return RoutePlan(
         requested=requested or model.name,
         attempts=tuple(attempts),
@@ -278,7 +281,7 @@ def _denied(route: Route, model: Model) -> Exclusion:
 def _outlook(exclusions: Sequence[Exclusion], now_ms: int) -> tuple[int | None, bool]:
     """Return how long until a route may be asked again, and whether providers asked for it."""
     waits = [
-        max(0, excluded.until_ms - now_ms)
+        max(LEAST_RETRY_AFTER_MS, excluded.until_ms - now_ms)
         for excluded in exclusions
         if excluded.until_ms is not None
     ]

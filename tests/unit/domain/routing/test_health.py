@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import (
@@ -99,6 +99,7 @@ def exchange(now_ms: int, *boards: HealthBoard) -> None:
 # -- merging
 
 
+@settings(deadline=None)
 @given(st.lists(reports, max_size=8).flatmap(lambda r: st.tuples(st.just(r), st.permutations(r))))
 def test_the_order_of_reports_does_not_matter_nor_that_one_comes_twice(
     given_: tuple[list[RouteHealth], list[RouteHealth]],
@@ -107,6 +108,7 @@ def test_the_order_of_reports_does_not_matter_nor_that_one_comes_twice(
     assert merged(ROUTE, once, NOW_MS) == merged(ROUTE, [*shuffled, *shuffled[:3]], NOW_MS)
 
 
+@settings(deadline=None)
 @given(st.lists(reports, max_size=6, unique_by=lambda report: report.replica))
 def test_transitions_hold_from_silent_replicas_and_numbers_do_not(
     given_: list[RouteHealth],

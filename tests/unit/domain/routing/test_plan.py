@@ -97,6 +97,7 @@ def test_every_route_is_tried_or_excluded_and_tiers_keep_their_order(
         assert attempt.probe == (attempt.standing is HALF_OPEN)
     usable = any(each in (UNKNOWN, HALF_OPEN) for each in health)
     assert usable == bool(tried and not resort)
+    assert not usable or found.retry_after_ms is None
 
 
 def test_lower_tiers_go_first_and_the_next_is_for_failing_over() -> None:
@@ -145,6 +146,7 @@ def test_when_all_are_open_the_one_that_is_back_first_is_asked_once() -> None:
     found = plan(KNOWN, THREE, {"a": OPEN, "b": OPEN_SHORTER, "spare": OPEN})
     (attempt,) = found.attempts
     assert (attempt.route.id, attempt.last_resort) == ("b", True)
+    assert (found.retry_after_ms, found.throttled) == (3_000, False)
     assert set(reasons(found).values()) == {ExclusionReason.CIRCUIT_OPEN}
     retries = found.retries(RetryPolicy(max_attempts=9, max_attempts_per_route=9), NOW_MS)
     assert isinstance(retries.next(NOW_MS, 0.5), Try)
@@ -156,6 +158,12 @@ def test_what_the_provider_asked_for_is_no_case_for_a_last_resort() -> None:
     found = plan(KNOWN, THREE, {"a": ASKED, "b": ASKED, "spare": ASKED})
     assert found.attempts == ()
     assert (found.retry_after_ms, found.throttled) == (2_000, True)
+
+
+def test_a_client_is_never_told_to_come_back_at_once() -> None:
+    found = plan(KNOWN, THREE, {"a": PROBED, "b": PROBED, "spare": OPEN})
+    assert found.attempts[0].last_resort
+    assert found.retry_after_ms == 1_000
 
 
 def test_what_is_drained_is_never_asked() -> None:

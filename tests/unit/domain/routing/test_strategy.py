@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.accounting.pricing import Price, PriceList
@@ -105,6 +105,7 @@ def test_weights_hold_within_two_percent() -> None:
         assert abs(counted[name] / DRAWS - share) < 0.02
 
 
+@settings(deadline=None)
 @given(weights=st.lists(st.integers(1, 100), min_size=2, max_size=5), data=st.data())
 def test_what_a_failed_route_leaves_over_spreads_by_weight(
     weights: list[int], data: st.DataObject
