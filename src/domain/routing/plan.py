@@ -111,9 +111,9 @@ def plan_routes(
     exclusions: list[Exclusion] = []
     passing: list[PlannedAttempt] = []
     kept: KeySource | None = None
-    for number, known in enumerate(models):
-        fit, unfit = _fit(catalog, known, needs)
-        exclusions += unfit
+    fits, unfit = _fit(catalog, models, needs)
+    exclusions += unfit
+    for number, (known, fit) in enumerate(zip(models, fits, strict=True)):
         key = affinity if known.affinity is not Affinity.OFF else None
         for tier in _by_tier(fit):
             usable: list[Candidate] = []
@@ -148,31 +148,36 @@ def plan_routes(
 
 
 def _fit(
-    catalog: Catalog, model: Model, needs: RequestNeeds
-) -> tuple[Sequence[Route], list[Exclusion]]:
-    """Return the routes that can serve the request when well, and why the others cannot.
+    catalog: Catalog, models: Sequence[Model], needs: RequestNeeds
+) -> tuple[list[list[Route]], list[Exclusion]]:
+    """Return for each model the routes that can serve the request when well, and why others cannot.
 
-    Sizes rest on an estimate, which may steer but not refuse: when they alone leave no route, the
-    roomiest are tried, and the provider's own 400 is the judge.
+    Sizes rest on an estimate, which may steer but not refuse: when they alone leave no route at
+    all, the roomiest of the first model are tried, and the provider's own 400 is the judge.
     """
-    fit: list[Route] = []
+    fits: list[list[Route]] = []
     unfit: list[Exclusion] = []
-    cramped: list[Route] = []
-    for route in model.routes:
-        reason = mismatch(catalog, model, route, needs)
-        if reason is None:
-            fit.append(route)
-            continue
-        unfit.append(reason)
-        if reason.reason in _SIZES:
-            cramped.append(route)
-    if not fit and cramped:
-        room = [_room(model, route) for route in cramped]
-        most = max(room)
-        fit = [route for route, size in zip(cramped, room, strict=True) if size == most]
-        tried = {route.id for route in fit}
+    cramped: list[list[Route]] = []
+    for model in models:
+        fits.append([])
+        cramped.append([])
+        for route in model.routes:
+            reason = mismatch(catalog, model, route, needs)
+            if reason is None:
+                fits[-1].append(route)
+                continue
+            unfit.append(reason)
+            if reason.reason in _SIZES:
+                cramped[-1].append(route)
+    if not any(fits) and any(cramped):
+        number = next(number for number, routes in enumerate(cramped) if routes)
+        room = [_room(models[number], route) for route in cramped[number]]
+        fits[number] = [
+            route for route, size in zip(cramped[number], room, strict=True) if size == max(room)
+        ]
+        tried = {route.id for route in fits[number]}
         unfit = [reason for reason in unfit if reason.route_id not in tried]
-    return fit, unfit
+    return fits, unfit
 
 
 def _room(model: Model, route: Route) -> tuple[float, float]:

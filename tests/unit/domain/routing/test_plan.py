@@ -303,6 +303,21 @@ def test_an_estimate_alone_refuses_nobody_the_roomiest_are_tried() -> None:
     assert reasons(found) == {"small": ExclusionReason.CONTEXT_TOO_SMALL}
 
 
+def test_a_fallback_with_room_goes_before_a_route_without() -> None:
+    small = Capabilities(context_window=1_000)
+    first = model("first", route("a", capabilities=small), fallbacks=("second",))
+    second = model("second", route("b"), route("c", capabilities=small))
+    needs = RequestNeeds(input_tokens=2_000)
+    found = plan(catalog(first, second), first, needs=needs)
+    assert order(found) == ["b"]
+    assert set(reasons(found)) == {"a", "c"}
+    crowded = model("first", route("a", capabilities=small), fallbacks=("third",))
+    third = model("third", route("d", capabilities=small))
+    alone = plan(catalog(crowded, third), crowded, needs=needs)
+    assert order(alone) == ["a"]
+    assert reasons(alone) == {"d": ExclusionReason.CONTEXT_TOO_SMALL}
+
+
 def test_an_operation_nobody_offers_has_no_plan_and_waiting_does_not_help() -> None:
     subject = model("m", route("a"))
     known = catalog(subject, providers=(provider("a", ProviderKind.ANTHROPIC),))
