@@ -118,13 +118,14 @@ def summarise(busy: Sequence[Sample], alone: Sequence[Sample]) -> Figures:
     first = sorted(value for sample in alone for value in sample.first_byte_ms)
     return Figures(
         requests_per_s=statistics.median(sample.requests / sample.seconds for sample in busy),
-        p50_ms=_percentile(complete, 0.50),
-        p99_ms=_percentile(complete, 0.99),
-        ttft_ms=_percentile(first, 0.50),
+        p50_ms=percentile(complete, 0.50),
+        p99_ms=percentile(complete, 0.99),
+        ttft_ms=percentile(first, 0.50),
         cpu_ms=1000 * sum(sample.cpu_all for sample in busy) / requests,
         cpu_busiest_ms=1000 * sum(sample.cpu_busiest for sample in busy) / requests,
     )
 
 
-def _percentile(ordered: Sequence[float], share: float) -> float:
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """Return the value that `share` of the rising values do not pass."""
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

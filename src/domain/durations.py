@@ -3,7 +3,7 @@
 import re
 
 _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_FORM = re.compile(r"(\d{1,9})([smhdw])")
+_FORM = re.compile(r"([0-9]{1,9})([smhdw])")
 LONGEST_MS = 10 * 366 * _UNITS_MS["d"]
 
 

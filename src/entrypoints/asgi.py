@@ -4,9 +4,10 @@ Everything here is outermost or inside a raw ASGI endpoint, so it also covers 40
 """
 
 import asyncio
-import contextlib
 import re
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self
 
 import structlog
 from litestar import Request
@@ -143,43 +144,57 @@ async def read_body(scope: HTTPScope, receive: Receive, limit: int, timeout_s: f
         raise BodyTimeout from None
 
 
-@contextlib.asynccontextmanager
-async def cancelled_on_disconnect(
-    receive: Receive, on_gone: Callable[[], None]
-) -> AsyncGenerator[None]:
-    """Cancel the body of the `async with` when the client hangs up.
+class DisconnectWatch:
+    """Cancels the body of its `with` when the client hangs up after `begin` was called.
 
-    Enter it once the request body has been read: the next message can only be the disconnect.
-    Plain task cancellation is used, so that clean-up code may await normally.
-
-    Raises:
-        ClientDisconnected: in place of the cancellation, after `on_gone` was called.
+    Plain task cancellation is used, so that clean-up code may await normally. The `with` then
+    raises `ClientDisconnected` in place of the cancellation, after `on_gone` was called.
     """
-    work = asyncio.current_task()
-    assert work is not None
-    gone = False
 
-    def on_message(watch: asyncio.Future[object]) -> None:
-        nonlocal gone
+    __slots__ = ("_gone", "_on_gone", "_receive", "_watch", "_work")
+
+    def __init__(self, receive: Receive, on_gone: Callable[[], None]) -> None:
+        """Watch what `receive` says."""
+        self._receive = receive
+        self._on_gone = on_gone
+        self._gone = False
+        self._watch: asyncio.Future[object] | None = None
+        self._work: asyncio.Task[object] | None = None
+
+    def begin(self) -> None:
+        """Watch from now on: the body has been read, so the next message is the disconnect."""
+        self._work = asyncio.current_task()
+        self._watch = asyncio.ensure_future(_next_message(self._receive))
+        self._watch.add_done_callback(self._on_message)
+
+    def __enter__(self) -> Self:
+        """Begin later: until the body has been read there is nothing to watch."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the watch."""
+        if self._watch is not None:
+            self._watch.remove_done_callback(self._on_message)
+            self._watch.cancel()
+        # Without `gone` it is this process that shuts down; the client is still there.
+        if self._gone and isinstance(error, asyncio.CancelledError):
+            assert self._work is not None
+            self._work.uncancel()
+            raise ClientDisconnected from None
+
+    def _on_message(self, watch: asyncio.Future[object]) -> None:
         if watch.cancelled():
             return
         watch.exception()
-        gone = True
-        on_gone()
-        work.cancel()
-
-    watch: asyncio.Future[object] = asyncio.ensure_future(_next_message(receive))
-    watch.add_done_callback(on_message)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not gone:
-            raise  # this process shuts down; the client is still there
-        work.uncancel()
-        raise ClientDisconnected from None
-    finally:
-        watch.remove_done_callback(on_message)
-        watch.cancel()
+        self._gone = True
+        self._on_gone()
+        assert self._work is not None
+        self._work.cancel()
 
 
 async def _next_message(receive: Receive) -> object:

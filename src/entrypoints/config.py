@@ -169,8 +169,8 @@ def load_config(
         encryption_keys=sources.optional("ENCRYPTION_KEY", values.many(values.encryption_key))
         or (),
         jwt_secret=sources.optional("JWT_SECRET", values.token(32)),
-        metrics_bearer_token=sources.optional("METRICS_BEARER_TOKEN", values.token(16)),
-        console_token=sources.optional("THINKWATCH_TOKEN", values.token(16)),
+        metrics_bearer_token=sources.optional("METRICS_BEARER_TOKEN", values.bearer_token(16)),
+        console_token=sources.optional("THINKWATCH_TOKEN", values.bearer_token(16)),
         gateway_host=sources.value("GATEWAY_HOST", values.host),
         gateway_port=sources.value("GATEWAY_PORT", values.integer(0, 65_535)),
         console_host=sources.value("CONSOLE_HOST", values.host),

@@ -191,6 +191,18 @@ def token(least: int) -> Callable[[str], Secret]:
     return parse
 
 
+def bearer_token(least: int) -> Callable[[str], Secret]:
+    """A token that can stand in an `authorization` header."""
+    parse = token(least)
+
+    def parse_visible(value: str) -> Secret:
+        if re.fullmatch(r"[!-~]*", value) is None:
+            raise Fault("has white space or characters beyond ASCII", NEW_KEY)
+        return parse(value)
+
+    return parse_visible
+
+
 def encryption_key(value: str) -> Secret:
     """One key of the ring: 32 random bytes as hex or base64. The text is kept, see `key_bytes`."""
     key = key_bytes(value)

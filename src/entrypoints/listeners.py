@@ -12,6 +12,14 @@ import socket
 from entrypoints.failures import Failure, StartFailed
 
 BACKLOG = 4096
+UNREAD_MS = 300_000
+"""Longest time a client may take nothing of what is sent to it; it is disconnected then.
+
+Without it, who asks for a large answer and reads none of it keeps it in memory for as long as he
+likes: closing a connection waits for what is unsent.
+"""
+# Linux only; connections inherit it from the socket that listens.
+_USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)
 
 
 def _address(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int]]:
@@ -20,13 +28,15 @@ def _address(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int
     return family, (str(address[0]), int(address[1]))
 
 
-def _bind(host: str, port: int, *, share: bool) -> socket.socket:
+def _bind(host: str, port: int, *, share: bool, unread_ms: int = UNREAD_MS) -> socket.socket:
     family, address = _address(host, port)
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if share:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if _USER_TIMEOUT is not None:
+            listener.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, unread_ms)
         if family == socket.AF_INET6 and address[0] == "::":
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind(address)
@@ -62,7 +72,9 @@ def port_failure(name: str, host: str, port: int) -> Failure | None:
     return None
 
 
-def listen(name: str, host: str, port: int, *, count: int) -> list[socket.socket]:
+def listen(
+    name: str, host: str, port: int, *, count: int, unread_ms: int = UNREAD_MS
+) -> list[socket.socket]:
     """Open `count` listening sockets on one port; port 0 picks a free one for all of them.
 
     Raises:
@@ -74,7 +86,7 @@ def listen(name: str, host: str, port: int, *, count: int) -> list[socket.socket
     with contextlib.ExitStack() as opened:
         sockets: list[socket.socket] = []
         for _ in range(count):
-            listener = opened.enter_context(_bind(host, port, share=True))
+            listener = opened.enter_context(_bind(host, port, share=True, unread_ms=unread_ms))
             listener.listen(BACKLOG)
             port = listener.getsockname()[1]
             sockets.append(listener)

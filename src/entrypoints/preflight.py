@@ -5,7 +5,7 @@ import importlib.util
 import os
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import asyncpg
 import httpx
@@ -14,10 +14,12 @@ from redis.exceptions import RedisError
 
 from adapters.crypto.cipher import AesGcmCipher
 from adapters.redis.connection import connect
+from adapters.redis.limits import RedisLimitStore
+from adapters.redis.pipelined import PipelinedCommands
 from adapters.sql import migrations
 from adapters.sql.engine import driver_url
 from adapters.system.randomness import SystemRandomness
-from domain.errors import DomainError, InvalidRequest
+from domain.errors import DomainError, InvalidRequest, LimitStoreUnavailable
 from entrypoints.config import BootConfig
 from entrypoints.datadir import DataDir
 from entrypoints.failures import EXIT_CONFIGURATION, Failure, StartFailed
@@ -161,7 +163,22 @@ async def _redis(stores: StoreUrls) -> Check:
                 )
     finally:
         await client.aclose()
-    return Check(name="Redis", detail="answers", warning=warning)
+    return Check(name="Redis", detail="answers", warning=await _counting(stores) or warning)
+
+
+async def _counting(stores: StoreUrls) -> str | None:
+    """Return a warning when limits cannot be counted, over the connection that counts them.
+
+    It is no failure: a server whose Redis is full or read-only has to be able to start again.
+    """
+    store = RedisLimitStore(PipelinedCommands.from_url(stores.redis_url, connect_timeout_s=1.0))
+    try:
+        await store.check()
+    except LimitStoreUnavailable as error:
+        return f"limits cannot be counted ({error.detail}) - see that Redis takes changes"
+    finally:
+        await store.aclose()
+    return None
 
 
 async def _clickhouse(config: BootConfig) -> Check:
@@ -169,7 +186,7 @@ async def _clickhouse(config: BootConfig) -> Check:
         return _clickhouse_engine(DataDir(config.data_dir))
     parts = urlsplit(config.clickhouse_url.reveal())
     host = parts.netloc.rpartition("@")[2]
-    account = (parts.username or "default", parts.password or "")
+    account = (unquote(parts.username or "default"), unquote(parts.password or ""))
     async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
         answer = await client.get(
             f"{parts.scheme}://{host}/", params={"query": "SELECT version()"}, auth=account

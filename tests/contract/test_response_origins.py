@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec import structs
 
 from adapters.memory.response_origins import MemoryResponseOrigins
 from adapters.redis.connection import connect
 from adapters.redis.response_origins import KEPT_FOR_S, RedisResponseOrigins
 from application.ports.response_origins import ResponseOrigin, ResponseOrigins
+from domain.accounting.usage import TokenUsage
 from domain.errors import ServiceUnavailable
 
 ORIGIN = ResponseOrigin(
@@ -36,6 +38,12 @@ async def test_what_is_remembered_is_found(origins: ResponseOrigins) -> None:
     await origins.remember(ORIGIN)
     assert await origins.find("resp_1") == ORIGIN
     assert await origins.find("resp_2") is None
+
+
+async def test_what_was_charged_is_kept_with_it(origins: ResponseOrigins) -> None:
+    guessed = structs.replace(ORIGIN, charged=TokenUsage(input_uncached=7, output=3))
+    await origins.remember(guessed)
+    assert await origins.find("resp_1") == guessed
 
 
 async def test_a_later_one_replaces_an_earlier_one(origins: ResponseOrigins) -> None:

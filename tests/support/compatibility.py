@@ -47,8 +47,8 @@ The columns are these providers:
 _AGENTS = """\
 Each ran headless in a home of its own, without a network: it read a file, edited it and ran a shell
 command (the last two called in parallel), and came to its end. In no cell does the provider speak
-the agent's API. Codex CLI has one setting besides the gateway's address, `web_search = "disabled"`: it
-offers OpenAI's own search to every model otherwise, which other vendors' cannot be given.
+the agent's API. Codex CLI offers OpenAI's own search to every model; other vendors' are not offered
+it, and the answer says so in `x-thinkwatch-warnings`.
 `make test PYTEST=--thorough` runs every agent at more providers.
 """
 _STAND_INS = """\

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from application.ports.clock import Clock
 from application.ports.limits import LimitMaintenance, LimitStore
-from domain.limits.amounts import Spend
+from domain.limits.amounts import NOTHING, Spend
 from domain.limits.book import LimitBook
 from domain.limits.entries import BudgetEntry, Entry
 from domain.limits.periods import PeriodSpan
@@ -53,6 +53,10 @@ class MemoryLimitStore(LimitStore, LimitMaintenance):
     async def usage(self, entries: tuple[Entry, ...], estimate: Spend) -> Usage:
         """See `LimitStore`."""
         return self._book.usage(entries, estimate, self._clock.now_ms())
+
+    async def check(self) -> None:
+        """See `LimitStore`."""
+        await self.usage((), NOTHING)
 
     async def sweep(self, count: int) -> Sequence[Abandoned]:
         """See `LimitMaintenance`."""

@@ -29,6 +29,8 @@ _TOKENS_PER_MESSAGE = 4
 _TOKENS_PER_TOOL = 12
 # A page of a PDF takes about 2,000 tokens and 60 KB; sound about 30 a second.
 _BASE64_BYTES_PER_TOKEN = 40
+# The vocabulary refuses a million characters, and 200,000 tokens; a character takes four at most.
+_LONGEST_PIECE = 32_768
 _encoder = msgspec.json.Encoder()
 
 
@@ -42,8 +44,12 @@ def _tokens_of() -> Callable[[str], list[int]]:
 
 
 def count_text(text: str) -> int:
-    """Return how many tokens a text has."""
-    return len(_tokens_of()(text))
+    """Return how many tokens a text has; of a long one, within one a piece."""
+    tokens_of = _tokens_of()
+    if len(text) <= _LONGEST_PIECE:
+        return len(tokens_of(text))
+    starts = range(0, len(text), _LONGEST_PIECE)
+    return sum(len(tokens_of(text[start : start + _LONGEST_PIECE])) for start in starts)
 
 
 def count_input(request: InferenceRequest) -> int:

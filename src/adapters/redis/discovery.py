@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from typing import cast
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import structs
 from redis.crc import key_slot
@@ -10,6 +10,7 @@ from redis.crc import key_slot
 from adapters.redis.endpoint import Endpoint, endpoint, endpoints
 from adapters.redis.link import CommandRefused, Reply, dial
 from domain.errors import LimitStoreUnavailable
+from domain.secret import Secret
 
 # All keys of the limit store carry it, so that one script may touch them on a cluster.
 HASH_TAG = "{tw}"
@@ -23,7 +24,9 @@ def resolver(url: str) -> Resolve:
     """Return what finds, afresh at every call, the server behind `url` that owns `HASH_TAG`.
 
     `redis://`, `rediss://` and `unix://` name it; `redis+cluster://a:6379,b:6379` names some nodes;
-    `redis+sentinel://a:26379,b:26379/service/0` names sentinels; `rediss+…` for TLS.
+    `redis+sentinel://a:26379,b:26379/service/0` names sentinels; `rediss+…` for TLS. A user and
+    password are the server's; the options `sentinel_username` and `sentinel_password` are for the
+    sentinels.
 
     The resolver raises `LimitStoreUnavailable`.
 
@@ -37,7 +40,16 @@ def resolver(url: str) -> Resolve:
         service, _, db = urlsplit(url).path.strip("/").partition("/")
         if not service:
             raise ValueError("a redis+sentinel URL needs a service name: …/mymaster/0")
-        return _by_sentinels(endpoints(url), service, int(db or 0))
+        servers = endpoints(url)
+        query = dict(parse_qsl(urlsplit(url).query))
+        password = query.get("sentinel_password")
+        own = {
+            "username": query.get("sentinel_username"),
+            "password": None if password is None else Secret(password),
+        }
+        sentinels = [structs.replace(each, **own) for each in servers]
+        master = structs.replace(servers[0], db=int(db or 0))
+        return _by_sentinels(sentinels, service, master)
     fixed = endpoint(url)
 
     async def resolve() -> Endpoint:
@@ -69,7 +81,7 @@ def _in_cluster(seeds: list[Endpoint]) -> Resolve:
     return resolve
 
 
-def _by_sentinels(sentinels: list[Endpoint], service: str, db: int) -> Resolve:
+def _by_sentinels(sentinels: list[Endpoint], service: str, master: Endpoint) -> Resolve:
     async def resolve() -> Endpoint:
         failures: list[str] = []
         for _ in range(len(sentinels)):
@@ -82,7 +94,8 @@ def _by_sentinels(sentinels: list[Endpoint], service: str, db: int) -> Resolve:
             if found is None:
                 failures.append(f"{sentinel} does not know the service '{service}'")
                 continue
-            return structs.replace(_address(sentinel, found), db=db)
+            named = _address(sentinel, found)
+            return structs.replace(master, host=named.host, port=named.port)
         raise LimitStoreUnavailable("; ".join(failures))
 
     return resolve

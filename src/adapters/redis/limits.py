@@ -28,6 +28,7 @@ from domain.limits.reservations import (
 
 _FOR_REAL, _DRY_RUN = 0, 1
 _USED_BEFORE = 2
+_CHECK_LIVES_MS = 1000
 # Most sets of entries that are kept encoded; more subjects than this only cost time.
 _MOST_PREPARED = 4096
 
@@ -88,6 +89,10 @@ class RedisLimitStore(LimitStore, LimitMaintenance):
             [wire.arguments(lifetime_ms), reservation.id],
         )
         return reply == 1
+
+    async def check(self) -> None:
+        """See `LimitStore`. The server refuses it whenever it would refuse to count."""
+        await self._commands.call("SET", wire.CHECK_KEY, "1", "PX", _CHECK_LIVES_MS)
 
     async def sweep(self, count: int) -> Sequence[Abandoned]:
         """See `LimitMaintenance`."""

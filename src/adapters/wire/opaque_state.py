@@ -15,10 +15,21 @@ import msgspec
 from msgspec import Struct
 
 from domain.inference.conversation import OpaqueState, ThinkingPart
+from domain.inference.dialect import WireFormat
+
+NO_STATE = OpaqueState(origin=WireFormat.OPENAI_CHAT, data="")
+"""Stands where a client wants a signature and the provider gave none; of any origin, empty is none.
+
+Clients take a thought without a signature for one they have to give back as their user's text.
+"""
 
 _STATE = "twst1_"
 _IN_ID = "_twid1_"
 _MOST_BYTES = 4 * 1024 * 1024
+# Texts shrink to a third or so. A bound keeps a small request from becoming a large one in memory:
+# what shrinks more is not made smaller at all.
+_MOST_SHRUNK = 8
+_UNREADABLE = (ValueError, msgspec.DecodeError, zlib.error, binascii.Error, RecursionError)
 
 
 class Carried(Struct, frozen=True, array_like=True, omit_defaults=True):
@@ -44,7 +55,7 @@ def unwrap_state(text: str) -> OpaqueState | None:
         return None
     try:
         return _STATES.decode(_unpack(text.removeprefix(_STATE)))
-    except (ValueError, msgspec.DecodeError, zlib.error, binascii.Error):
+    except _UNREADABLE:
         return None
 
 
@@ -62,18 +73,21 @@ def split_id(text: str) -> tuple[str, Carried]:
         return text, Carried()
     try:
         return call_id, _CARRIED.decode(_unpack(packed))
-    except (ValueError, msgspec.DecodeError, zlib.error, binascii.Error):
+    except _UNREADABLE:
         return text, Carried()
 
 
 def _pack(data: bytes) -> str:
-    return base64.urlsafe_b64encode(zlib.compress(data, 1)).decode().rstrip("=")
+    packed = zlib.compress(data, 1)
+    if len(data) > _MOST_SHRUNK * len(packed):
+        packed = zlib.compress(data, 0)
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
 
 def _unpack(text: str) -> bytes:
     packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     unpacker = zlib.decompressobj()
-    data = unpacker.decompress(packed, _MOST_BYTES)
+    data = unpacker.decompress(packed, min(_MOST_BYTES, _MOST_SHRUNK * len(packed)))
     if not unpacker.eof:
         raise ValueError("more than any state can be")
     return data

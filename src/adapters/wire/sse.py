@@ -12,6 +12,8 @@ from domain.errors import UpstreamProtocolError
 LARGEST_EVENT = 16 * 1024 * 1024
 """Bytes that one event of a provider may have."""
 _BOM = b"\xef\xbb\xbf"
+# So little may be copied with every chunk that completes no event.
+_FEW_BYTES = 4096
 # An event ends with an empty line: two line ends in a row, each CRLF, LF or CR. Atomic groups keep
 # a CRLF from being read as CR followed by LF.
 _EVENT_END = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
@@ -53,11 +55,24 @@ class EventSplitter:
         Raises:
             UpstreamProtocolError: an event is larger than the bound.
         """
-        if not self._held and chunk.endswith(b"\n\n") and b"\r" not in chunk:
-            blocks = chunk.split(b"\n\n")
-            if not blocks.pop():
-                return [self._event(block + b"\n\n") for block in blocks]
-        return self._feed_slowly(chunk)
+        if self._at_start and not self._held and chunk[:1] not in (b"", _BOM[:1]):
+            self._at_start = False
+        held = self._held
+        if b"\r" in chunk or self._at_start or (held and (len(held) > _FEW_BYTES or b"\r" in held)):
+            return self._feed_slowly(chunk)
+        # Line ends are LF alone, as nearly always: their pairs, from the left, end the events.
+        blocks = (bytes(held) + chunk if held else chunk).split(b"\n\n")
+        rest = blocks.pop()
+        if rest or held:
+            held[:] = rest
+            self._searched = max(0, len(rest) - 1)
+            self._check_size()
+        return [
+            Event(block + b"\n\n", block[6:])
+            if block.startswith(b"data: ") and b"\n" not in block
+            else self._event(block + b"\n\n")
+            for block in blocks
+        ]
 
     def finish(self) -> Event | None:
         """Return what is left without its empty line, or None.
@@ -84,9 +99,12 @@ class EventSplitter:
         del held[:start]
         # A line end may stand at the very end, its partner still to come.
         self._searched = max(0, len(held) - 2)
-        if len(held) > self._limit:
-            raise UpstreamProtocolError(f"a stream event is larger than {self._limit} bytes")
+        self._check_size()
         return events
+
+    def _check_size(self) -> None:
+        if len(self._held) > self._limit:
+            raise UpstreamProtocolError(f"a stream event is larger than {self._limit} bytes")
 
     def _event(self, raw: bytes) -> Event:
         text = raw

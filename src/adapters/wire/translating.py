@@ -5,7 +5,7 @@ from adapters.wire.scanning import WholeReplyScanner
 from adapters.wire.upstream_errors import MessageScrubber
 from application.ports.dialect import ConversationCodec, ReplyContext, StreamEncoder
 from application.ports.provider import ReplyScanner, ReplySummary
-from domain.errors import UpstreamFailure
+from domain.errors import UpstreamFailure, UpstreamProtocolError
 from domain.inference.conversation import (
     AudioPart,
     Part,
@@ -22,6 +22,8 @@ from domain.inference.events import (
     StreamEvent,
     UsageKnown,
 )
+
+_TOO_DEEP = "the answer nests objects and arrays too deeply"
 
 
 class TranslatingReplyScanner(WholeReplyScanner):
@@ -53,7 +55,10 @@ class TranslatingReplyScanner(WholeReplyScanner):
             summary.finish_reason = summary.finish_reason or candidate.finish.value
             summary.output_characters += sum(_characters(part) for part in candidate.parts)
         summary.content_started = summary.output_characters > 0
-        return self._dialect.encode_reply(reply, self._context)
+        try:
+            return self._dialect.encode_reply(reply, self._context)
+        except RecursionError:
+            raise UpstreamProtocolError(_TOO_DEEP) from None
 
 
 class TranslatingStreamScanner(ReplyScanner):
@@ -79,10 +84,12 @@ class TranslatingStreamScanner(ReplyScanner):
             UpstreamFailure: an error event; what came before it in the same chunk went out first.
             UpstreamProtocolError: not what the provider's format says.
         """
+        if self._failure is not None:
+            raise self._failure
         if self._ended:
             return b""
         out = self._encode(self._decoder.feed(chunk))
-        if self._decoder.terminated:
+        if self._decoder.terminated and self._failure is None:
             return out + self._end()
         return out
 
@@ -94,16 +101,32 @@ class TranslatingStreamScanner(ReplyScanner):
         """
         if self._ended:
             return b""
-        return self._encode(self._decoder.finish()) + self._end()
+        out = b"" if self._failure is not None else self._encode(self._decoder.finish())
+        if self._failure is not None:
+            raise self._failure
+        return out + self._end()
 
     def _end(self) -> bytes:
         self._ended = self._summary.terminated = True
         return self._encoder.finish()
 
     def _encode(self, events: list[StreamEvent]) -> bytes:
+        """Return the bytes for `events`, up to one that cannot be written; see `feed`."""
+        written: list[bytes] = []
         for event in events:
             self._note(event)
-        return b"".join([self._encoder.encode(event) for event in events])
+            try:
+                written.append(self._encoder.encode(event))
+            except UpstreamFailure as failure:
+                self._failure = failure
+            except RecursionError:
+                self._failure = UpstreamProtocolError(_TOO_DEEP)
+            if self._failure is not None:
+                break
+        out = b"".join(written)
+        if self._failure is not None and not out:
+            raise self._failure
+        return out
 
     def _note(self, event: StreamEvent) -> None:
         summary = self._summary

@@ -108,7 +108,7 @@ class Dispatcher:
                 failure = _more_telling(failure, error)
                 continue
             settlement.note_attempt(self._attempt(route, spec, started, None))
-            if spec.options.get("on_disconnect") == "drain":
+            if spec.options.get("on_disconnect") == "drain" or settlement.owes_usage:
                 drain_s = now.settings.integer("upstream.drain_timeout_ms") / 1000
                 opened = structs.replace(opened, drain_s=drain_s)
             return opened

@@ -64,6 +64,7 @@ class HandleInference:
             origin = None
             if head.continues is not None:
                 origin = await self._kept.origin_of(head.continues, caller, call.operation)
+                settlement.go_on_from(origin)
                 if not head.model:
                     call.head = head = structs.replace(head, model=origin.model)
             if not caller.may_use(head.model):
@@ -76,7 +77,8 @@ class HandleInference:
             ticket = self._admission.ticket(call, head, model)
             settlement.hold(ticket)
             await self._admission.reserve(ticket, call, caller, model, routes, now)
-            settlement.admit()
+            if len({route.provider_id for route in routes}) > 1:
+                settlement.admit()  # each attempt waits for its provider's own limits first
             call.dispatched = True
             opened = await self._dispatcher.first_content(
                 call, head, model, routes, ticket, now, settlement

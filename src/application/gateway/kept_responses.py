@@ -5,11 +5,13 @@ that asked for it or another key of the same user.
 """
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 
 import structlog
+from msgspec import structs
 
 from application.ports.response_origins import ResponseOrigin, ResponseOrigins
+from domain.accounting.usage import TokenUsage
 from domain.errors import PreviousResponseNotFound, ResponseNotFound, ServiceUnavailable
 from domain.inference.dialect import Operation
 from domain.keys.api_key import Caller
@@ -30,6 +32,7 @@ class KeptResponses:
         self._origins = origins
         self._waiting: deque[ResponseOrigin | str] = deque(maxlen=MOST_WAITING)
         self._wake = asyncio.Event()
+        self._told: OrderedDict[str, None] = OrderedDict()
 
     def remember(self, origin: ResponseOrigin) -> None:
         """Keep an origin; never waits."""
@@ -40,6 +43,19 @@ class KeptResponses:
         """Keep nothing for an id any more; never waits."""
         self._waiting.append(response_id)
         self._wake.set()
+
+    def rest_to_charge(self, origin: ResponseOrigin, told: TokenUsage) -> TokenUsage | None:
+        """Return what is still to be charged for an answer whose use is `told`; never waits.
+
+        None when nothing is: it was charged in full, or is by a request that shows it too.
+        """
+        if origin.charged is None or origin.response_id in self._told:
+            return None
+        self._told[origin.response_id] = None
+        if len(self._told) > MOST_WAITING:
+            self._told.popitem(last=False)
+        self.remember(structs.replace(origin, charged=None))
+        return told.beyond(origin.charged)
 
     async def origin_of(
         self, response_id: str, caller: Caller, operation: Operation
@@ -63,13 +79,16 @@ class KeptResponses:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
+                oldest = self._waiting[0]
                 try:
-                    await self._write(self._waiting[0])
+                    await self._write(oldest)
                 except ServiceUnavailable as error:
                     log.warning("response_origins_wait", error=error.message)
                     await asyncio.sleep(RETRY_S)
                     continue
-                self._waiting.popleft()
+                # Meanwhile it may have been dropped for a newer one: then the next has its place.
+                if self._waiting[0] is oldest:
+                    self._waiting.popleft()
 
     async def drain(self, timeout_s: float) -> None:
         """Write what is left, `timeout_s` seconds at most."""

@@ -148,7 +148,7 @@ class LimitGate:
         while True:
             await self._wake.wait()
             try:
-                await self._store.usage((), _NOTHING_EXPECTED)
+                await self._store.check()
             except LimitStoreUnavailable:
                 await asyncio.sleep(PROBE_INTERVAL_S)
                 continue
@@ -156,9 +156,6 @@ class LimitGate:
                 log.warning("limit_store_back")
             self._local = _fresh_book()  # what it held is settled with the store itself
             self._wake.clear()
-
-
-_NOTHING_EXPECTED = Spend(requests=0)
 
 
 def _fresh_book() -> LimitBook:

@@ -11,7 +11,7 @@ import structlog
 
 from application.ports.provider import UpstreamReply
 from application.runtime.supervisor import TaskSupervisor
-from domain.errors import DomainError
+from domain.errors import DomainError, UpstreamUnavailable
 
 PARTS_AHEAD = 4
 """How many parts are read before the client has taken the first: bounds memory, keeps pressure."""
@@ -70,4 +70,8 @@ class Pump:
         except DomainError as error:
             await self._parts.put(error)
             return
+        except Exception:
+            # Whoever reads must hear of it too: he would wait for what never comes.
+            await self._parts.put(UpstreamUnavailable())
+            raise
         await self._parts.put(None)

@@ -76,19 +76,20 @@ class Relay:
         settlement: Settlement,
     ) -> AsyncGenerator[bytes]:
         upstream, scanner = opened.reply, opened.reply.scanner
+        summary = scanner.summary
         try:
             settlement.note_sent(len(opened.head))
-            if scanner.summary.terminated:
+            if summary.terminated:
                 settlement.complete(upstream.status)
             yield opened.head
-            if scanner.summary.terminated:
+            if summary.terminated:
                 return
             async for chunk in rest:
                 part = scanner.feed(chunk)
-                if scanner.summary.content_started:
+                if summary.content_started:
                     settlement.note_first_content()
                 settlement.note_sent(len(part))
-                if scanner.summary.terminated:
+                if summary.terminated:
                     # Clients hang up here, and providers may keep the connection open: the answer
                     # is complete with its terminator, not with the end of the connection.
                     settlement.complete(upstream.status)

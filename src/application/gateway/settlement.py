@@ -86,6 +86,7 @@ class Settlement:
         self._bytes_out = 0
         self._summary: ReplySummary | None = None
         self._ticket: Ticket | None = None
+        self._origin: ResponseOrigin | None = None
 
     def __enter__(self) -> Self:
         """Begin; nothing to do."""
@@ -114,12 +115,23 @@ class Settlement:
         """Note which model was resolved."""
         self._model = model
 
+    def go_on_from(self, origin: ResponseOrigin) -> None:
+        """Note which kept answer the request goes on from or is about."""
+        self._origin = origin
+
+    @property
+    def owes_usage(self) -> bool:
+        """Whether the end of the answer tells what a kept one has yet to be charged."""
+        origin = self._origin
+        retrieves = self._call.operation is Operation.RETRIEVE_RESPONSE
+        return retrieves and origin is not None and origin.charged is not None
+
     def hold(self, ticket: Ticket) -> None:
         """Own what the request reserves; it is settled when the call is closed."""
         self._ticket = ticket
 
     def admit(self) -> None:
-        """Put the admitted request into the journal, before anything goes upstream.
+        """Put the admitted request into the journal, where it may wait before it is dispatched.
 
         Raises:
             ServiceUnavailable: the journal is full.
@@ -210,6 +222,7 @@ class Settlement:
             error_class=error_class,
             error_code=error_code,
             limit_label=limit_label,
+            charged=self._rest_of_kept(),
         )
         if self._ticket is not None:
             self._ticket.settle(self._spend(record), ended_at_ms=record.ended_at_ms)
@@ -235,8 +248,17 @@ class Settlement:
                     model=head.model,
                     lineage_id=caller.lineage_id,
                     user_id=caller.user_id or "",
+                    charged=self._usage(outcome)[0] if summary.usage is None else None,
                 )
             )
+
+    def _rest_of_kept(self) -> tuple[TokenUsage, UsageSource] | None:
+        """Return what an answer took beyond what it was charged at, when that is told only now."""
+        origin, summary = self._origin, self._summary
+        if origin is None or summary is None or summary.kept_usage is None:
+            return None
+        rest = self._books.kept.rest_to_charge(origin, summary.kept_usage)
+        return (rest, UsageSource.PROVIDER) if rest is not None else None
 
     def _spend(self, record: RequestRecord) -> Spend:
         """Return what the request counts against limits: exactly what its record says."""

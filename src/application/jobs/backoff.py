@@ -15,6 +15,11 @@ class Backoff:
         """Whether the last try failed."""
         return self._failures > 0
 
+    @property
+    def failures(self) -> int:
+        """How many tries in a row have failed."""
+        return self._failures
+
     def reset(self) -> None:
         """Note a success."""
         self._failures = 0

@@ -81,7 +81,8 @@ class RebuildBudgets:
                 self._backoff.reset()
                 pause = self._look_every_s
             except DomainError as error:
-                if not self._backoff.failing:
+                # Not at the first failure: while a process starts, nothing has been dialled yet.
+                if self._backoff.failures == 1:
                     log.warning("budgets_wait_to_be_restored", error=error.message)
                 pause = self._backoff.next_delay(self._randomness.roll())
             await asyncio.sleep(pause)
@@ -115,7 +116,8 @@ class RebuildBudgets:
             await asyncio.sleep(self._linger_s)
             count = await self._restore(epoch)
         if await self._store.mark_restored(epoch.at_ms):
-            log.warning("budgets_restored", counters=count, epoch=epoch.at_ms)
+            tell = log.warning if count else log.info  # a new store has nothing to get back
+            tell("budgets_restored", counters=count, epoch=epoch.at_ms)
 
     async def _notice_new_budgets(self) -> None:
         """Owe them a look at once: their counters begin at nothing."""

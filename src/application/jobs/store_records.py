@@ -38,6 +38,7 @@ class StoreRecords:
         randomness: Randomness,
         batches: int = 50,
         wait_ms: int = 500,
+        pause_s: float = 0.5,
         longest_pause_s: float = 15.0,
         give_up_after_ms: int = DAY_MS,
         max_attempts: int = 25,
@@ -45,7 +46,9 @@ class StoreRecords:
     ) -> None:
         """Read as `group`, up to `batches` batches for one delivery.
 
-        `wait_ms` must be shorter than the bus's own bound for a reply.
+        `wait_ms` must be shorter than the bus's own bound for a reply. Deliveries that are not full
+        begin `pause_s` apart: what a sink does for each of them, such as writing and merging a
+        part, costs more than their records. A record that comes alone is stored at once.
         `longest_pause_s` must be shorter than the time after which the bus takes a consumer for
         dead: between two tries the batches are claimed anew.
         """
@@ -56,6 +59,7 @@ class StoreRecords:
         self._randomness = randomness
         self._batches = batches
         self._wait_ms = wait_ms
+        self._pause_s = pause_s
         self._give_up_after_ms = give_up_after_ms
         self._max_attempts = max_attempts
         self._alone_after = alone_after
@@ -66,7 +70,9 @@ class StoreRecords:
     async def run(self) -> None:
         """Store until cancelled."""
         while True:
-            await self._next(self._wait_ms)
+            received = await self._next(self._wait_ms)
+            if 0 < received < self._batches:
+                await asyncio.sleep(self._pause_s)
 
     async def drain(self, timeout_s: float = 5.0) -> bool:
         """Store what is on the bus, for at most `timeout_s` seconds. Call after `run` has ended.
@@ -85,18 +91,18 @@ class StoreRecords:
             return False
         return not self._bus_backoff.failing
 
-    async def _next(self, wait_ms: int) -> bool:
-        """Receive and store once; False when there was nothing or the bus is down."""
+    async def _next(self, wait_ms: int) -> int:
+        """Receive and store once; return how many batches, none when the bus is down."""
         try:
             received = await self._bus.receive(self._group, count=self._batches, wait_ms=wait_ms)
         except ServiceUnavailable as error:
             if not self._bus_backoff.failing:
                 _log.warning("no records can be received: %s", error.message)
             await asyncio.sleep(self._bus_backoff.next_delay(self._randomness.roll()))
-            return False
+            return 0
         self._bus_backoff.reset()
         if not received:
-            return False
+            return 0
         self._in_hand = received
         together = [one for one in received if one.attempts <= self._alone_after]
         if together:
@@ -104,7 +110,7 @@ class StoreRecords:
         for one in self._suspects(received):
             await self._store([one])
         self._in_hand = ()
-        return True
+        return len(received)
 
     def _suspects(self, received: Sequence[Delivery]) -> list[Delivery]:
         """Return what has to be tried alone, in an order that changes from try to try.

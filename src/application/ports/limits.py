@@ -78,6 +78,17 @@ class LimitStore(Protocol):
         """
         ...
 
+    @abstractmethod
+    async def check(self) -> None:
+        """Return when the store counts: it answers, and takes changes.
+
+        One that is full, a replica, or cannot save answers questions and counts nothing.
+
+        Raises:
+            LimitStoreUnavailable
+        """
+        ...
+
 
 class LimitMaintenance(Protocol):
     """What jobs and operators do to the same counters. Raises like `LimitStore`."""

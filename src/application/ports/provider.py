@@ -59,6 +59,7 @@ class ReplySummary(Struct, kw_only=True):
         dialect_out: wire format that the provider answers in.
         reply_id: id under which the provider keeps the answer (OpenAI Responses); empty when it
             keeps none.
+        kept_usage: what a kept answer took that is only shown now, as its provider tells it.
     """
 
     usage: TokenUsage | None = None
@@ -68,6 +69,7 @@ class ReplySummary(Struct, kw_only=True):
     output_characters: int = 0
     terminated: bool = False
     reply_id: str = ""
+    kept_usage: TokenUsage | None = None
     dialect_out: str = ""
 
 

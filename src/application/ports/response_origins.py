@@ -5,6 +5,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from domain.accounting.usage import TokenUsage
+
 
 class ResponseOrigin(Struct, frozen=True, kw_only=True):
     """Where an answer came from, and whose it is.
@@ -15,6 +17,8 @@ class ResponseOrigin(Struct, frozen=True, kw_only=True):
         model: public name of the model that made it.
         lineage_id: key (through its rotations) that asked for it.
         user_id: owner of that key, empty without one.
+        charged: what was charged for the answer by guess, as its provider had not told its use (it
+            is made in the background, or was cut); None once nothing more is to be charged.
     """
 
     response_id: str
@@ -22,6 +26,7 @@ class ResponseOrigin(Struct, frozen=True, kw_only=True):
     model: str
     lineage_id: str
     user_id: str = ""
+    charged: TokenUsage | None = None
 
 
 class ResponseOrigins(Protocol):

@@ -79,12 +79,14 @@ class PriceList(Struct, frozen=True):
         price = self.at(now_ms)
         if price is None:
             return None
-        by_kind = {
-            kind: cost_nano_usd(tokens, price.of(kind))
-            for kind in KINDS
-            if (tokens := getattr(usage, kind))
-        }
-        return Cost(total_nano_usd=sum(by_kind.values()), by_kind=by_kind, price_id=price.id)
+        by_kind: dict[str, int] = {}
+        total = 0
+        for kind in KINDS:
+            tokens: int = getattr(usage, kind)
+            if tokens:
+                by_kind[kind] = nano = cost_nano_usd(tokens, price.of(kind))
+                total += nano
+        return Cost(total_nano_usd=total, by_kind=by_kind, price_id=price.id)
 
 
 def weighted_tokens(

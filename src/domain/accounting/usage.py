@@ -43,7 +43,19 @@ class TokenUsage(Struct, frozen=True, kw_only=True, gc=False):
 
     def __post_init__(self) -> None:
         """Reject negative counts: a provider's number that cannot be is not accounted."""
-        if min(self.by_kind().values()) < 0:
+        if (
+            min(
+                self.input_uncached,
+                self.cache_read,
+                self.cache_write_5m,
+                self.cache_write_1h,
+                self.audio_in,
+                self.output,
+                self.reasoning,
+                self.audio_out,
+            )
+            < 0
+        ):
             raise ValueError("token counts cannot be negative")
 
     def by_kind(self) -> dict[str, int]:
@@ -53,17 +65,41 @@ class TokenUsage(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def input_total(self) -> int:
         """All input tokens."""
-        return sum(getattr(self, kind) for kind in INPUT_KINDS)
+        return (
+            self.input_uncached
+            + self.cache_read
+            + self.cache_write_5m
+            + self.cache_write_1h
+            + self.audio_in
+        )
 
     @property
     def output_total(self) -> int:
         """All generated tokens."""
-        return sum(getattr(self, kind) for kind in OUTPUT_KINDS)
+        return self.output + self.reasoning + self.audio_out
 
     @property
     def total(self) -> int:
         """All tokens."""
         return self.input_total + self.output_total
+
+    def beyond(self, charged: "TokenUsage") -> "TokenUsage":
+        """Return what is left of this use when `charged`, a guess of it, has been paid for.
+
+        Input is set off against input and output against output, whatever the kinds: a guess
+        does not know them.
+        """
+        rest: dict[str, int] = {}
+        for kinds, paid in (
+            (INPUT_KINDS, charged.input_total),
+            (OUTPUT_KINDS, charged.output_total),
+        ):
+            left = paid
+            for kind in kinds:
+                used = getattr(self, kind)
+                rest[kind] = max(0, used - left)
+                left = max(0, left - used)
+        return TokenUsage(**rest)
 
 
 INPUT_KINDS = ("input_uncached", "cache_read", "cache_write_5m", "cache_write_1h", "audio_in")

@@ -27,6 +27,7 @@ from domain.inference.conversation import (
     VideoPart,
 )
 from domain.inference.dialect import WireFormat
+from domain.inference.hosted_tools import dispensable_tools
 from domain.inference.request import (
     CustomTool,
     FunctionTool,
@@ -137,20 +138,30 @@ def losses(request: InferenceRequest, target: WireFormat, fates: Mapping[str, Fa
     """Return what `request` uses and `target` cannot carry.
 
     `fates` has an entry for every one of `CANONICAL_FIELDS`; `extensions.<name>` and
-    `vendor.<format>.<kind>` may have entries of their own. An extension without one is dropped, a
-    part or tool of another vendor's is refused.
+    `vendor.<format>.<kind>` may have entries of their own. An extension without one is dropped, and
+    so is a tool of another vendor's that need not be called; a part of another vendor's is refused.
     """
     refused: list[str] = []
     dropped: list[str] = []
+    dispensable = _dispensable(request, target)
     for field in fields_in_use(request, target):
         fate = fates.get(field)
         if fate is None:
-            fate = Fate.DROPPED if field.startswith("extensions.") else Fate.REFUSED
+            spared = field.startswith("extensions.") or field in dispensable
+            fate = Fate.DROPPED if spared else Fate.REFUSED
         if fate is Fate.REFUSED:
             refused.append(field)
         elif fate is Fate.DROPPED:
             dropped.append(field)
     return Losses(tuple(refused), (*dropped, *request.unmapped))
+
+
+def _dispensable(request: InferenceRequest, target: WireFormat) -> frozenset[str]:
+    """Return the names of tools that may be left out and of which nothing stands in the messages."""
+    names = {name for tool in dispensable_tools(request, target) for name in _of_tool(tool, target)}
+    if names:
+        names.difference_update(*(_of_message(each, target) for each in request.messages))
+    return frozenset(names)
 
 
 def fields_in_use(request: InferenceRequest, target: WireFormat) -> tuple[str, ...]:

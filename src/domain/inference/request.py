@@ -86,6 +86,9 @@ class Effort(StrEnum):
     MAX = "max"
 
 
+_SHOWING = frozenset({Dialect.ANTHROPIC_MESSAGES, Dialect.BEDROCK_CONVERSE})
+
+
 class Reasoning(Struct, frozen=True, kw_only=True):
     """Whether and how much to think, and what to show of it.
 
@@ -104,6 +107,16 @@ class Reasoning(Struct, frozen=True, kw_only=True):
     adaptive: bool = False
     show: bool | None = None
     summary: str | None = None
+
+    def shown_to(self, source: Dialect) -> bool | None:
+        """Return whether a client of `source` gets to see thoughts; None when nobody said.
+
+        Anthropic's thinking with a budget shows them unless it is told not to:
+        https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking
+        """
+        if self.show is None and self.enabled and not self.adaptive and source in _SHOWING:
+            return True
+        return self.show
 
 
 class Sampling(Struct, frozen=True, kw_only=True):

@@ -73,6 +73,7 @@ BY_PERMISSION: tuple[Network, ...] = tuple(
 
 _IPV4_COMPATIBLE = IPv6Network("::/96")
 _NAT64 = IPv6Network("64:ff9b::/96")
+_IPV4_TRANSLATED = IPv6Network("::ffff:0:0:0/96")  # RFC 2765, still what some translators take
 
 
 class AddressPolicy(Struct, frozen=True):
@@ -115,6 +116,7 @@ def _reached(address: Address) -> Address:
         return address.sixtofour
     number = int(address)
     plain = IPv6Address(number)
-    if plain in _NAT64 or (plain in _IPV4_COMPATIBLE and number > 1):
+    carries = plain in _NAT64 or plain in _IPV4_TRANSLATED
+    if carries or (plain in _IPV4_COMPATIBLE and number > 1):
         return IPv4Address(number & 0xFFFFFFFF)
     return plain

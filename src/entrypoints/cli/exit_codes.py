@@ -1,5 +1,6 @@
 """From an exception to a line on standard error and an exit code."""
 
+import errno
 import os
 import sys
 
@@ -8,6 +9,7 @@ import click
 from entrypoints.failures import EXIT_FAILED, EXIT_UNAVAILABLE, EXIT_USAGE, StartFailed
 
 _INTERRUPTED = 130
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def report_failure(error: Exception) -> int | None:
@@ -40,13 +42,23 @@ def report_failure(error: Exception) -> int | None:
             code = error.exit_code
         case click.Abort():
             code = _INTERRUPTED
-        case BrokenPipeError():
-            # The reader (`| head`) left; nothing is wrong. Keep the interpreter from flushing again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = 0
+        case OSError():
+            return _report_output(error)
         case _:
             return None
     return code
+
+
+def _report_output(error: OSError) -> int | None:
+    """Report what happened to the output; None for any other fault."""
+    if isinstance(error, BrokenPipeError):
+        # The reader (`| head`) left; nothing is wrong. Keep the interpreter from flushing again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if error.errno in _DISK_FULL:
+        _say(f"{error.strerror} - make room where the output or the data goes")
+        return EXIT_FAILED
+    return None
 
 
 def _say(*lines: str) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from urllib.parse import unquote_plus
 
 from litestar.types import ASGIApp, HTTPScope
 from msgspec import Struct
@@ -49,7 +50,13 @@ _OF_A_RESPONSE = {
     ("GET", "input_items"): Operation.LIST_RESPONSE_INPUT,
 }
 _RESPONSE_ID = re.compile(r"[A-Za-z0-9_-]{1,256}")
-_QUERY = re.compile(rb"[A-Za-z0-9=&%_.\[\]+-]{0,1024}")
+# What OpenAI's API knows there. Anything else stays here: it might be a key (`?key=`), or steer the
+# provider (`?api-version=`).
+_QUERY_NAMES = (
+    r"after|before|include|include\[\]|include_obfuscation|limit|order|starting_after|stream"
+)
+_QUERY_PART = re.compile(rf"(?:{_QUERY_NAMES})=[A-Za-z0-9_.\[\]-]{{0,256}}")
+_LONGEST_QUERY = 1024
 _CONVERSE_VERBS = {"converse": False, "converse-stream": True}
 
 
@@ -99,13 +106,22 @@ def asked_of_response(scope: HTTPScope, path: str, dialects: Dialects) -> Asked:
     """Return what is asked about a kept answer; `response_operation` knows the path."""
     operation = response_operation(scope["method"], path)
     assert operation is not None
-    query = scope["query_string"]
+    query = _passed_on(scope["query_string"])
     target = RequestTarget(
         response=path.partition("/")[0],
-        stream=b"stream=true" in query.lower().split(b"&"),
-        query=query.decode("ascii") if _QUERY.fullmatch(query) else "",
+        stream="stream=true" in query.lower().split("&"),
+        query=query,
     )
     return Asked(dialects.kept_response, operation, target)
+
+
+def _passed_on(query: bytes) -> str:
+    """Return the part of a query that goes to the provider, brackets encoded (RFC 3986)."""
+    if len(query) > _LONGEST_QUERY:
+        return ""
+    parts = (unquote_plus(part) for part in query.decode("latin-1").split("&"))
+    known = "&".join(part for part in parts if _QUERY_PART.fullmatch(part))
+    return known.replace("[", "%5B").replace("]", "%5D")
 
 
 def path_rest(scope: HTTPScope) -> str:

@@ -14,7 +14,7 @@ from domain.errors import ClientDisconnected, DomainError, ServiceUnavailable
 from entrypoints.asgi import (
     REQUEST_ID,
     TRACE_ID,
-    cancelled_on_disconnect,
+    DisconnectWatch,
     read_body,
     respond,
 )
@@ -64,12 +64,11 @@ class InferenceEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request: exactly one answer, exactly one record."""
         assert scope["type"] == "http"
-        watch = contextlib.AsyncExitStack()
-        call = self._call(scope, receive, watch)
+        call, watch = self._call(scope, receive)
         reply: Reply | None = None
         alive = KeepAlive(send, call, self._keep_alive_s, self._clock)
         try:
-            async with watch:
+            with watch:
                 reply = await self._handler.handle(call)
                 reply.headers += governed_headers(call, self._clock.now_ms())
                 await _send_reply(alive, reply, call)
@@ -93,17 +92,14 @@ class InferenceEndpoint:
             if reply is not None:
                 await reply.aclose()
 
-    def _call(
-        self, scope: HTTPScope, receive: Receive, watch: contextlib.AsyncExitStack
-    ) -> InferenceCall:
+    def _call(self, scope: HTTPScope, receive: Receive) -> tuple[InferenceCall, DisconnectWatch]:
         headers = RequestHeaders(scope)
         asked = self._asked(scope)
         state = scope["state"]
 
         async def body(limit: int) -> bytes:
             content = await read_body(scope, receive, limit, BODY_TIMEOUT_S)
-            # From here on the next message can only be the disconnect.
-            await watch.enter_async_context(cancelled_on_disconnect(receive, gone))
+            watch.begin()
             return content
 
         call = InferenceCall(
@@ -129,7 +125,8 @@ class InferenceEndpoint:
         def gone() -> None:
             call.client_gone = True
 
-        return call
+        watch = DisconnectWatch(receive, gone)
+        return call, watch
 
     async def _say_goodbye(
         self, alive: KeepAlive, call: InferenceCall, reply: Reply | None
@@ -150,15 +147,17 @@ class InferenceEndpoint:
             event = codec.stream_error(public)
             await send({"type": "http.response.body", "body": event, "more_body": False})
             return
+        own = codec.error_headers(public)
+        governed = governed_headers(call, self._clock.now_ms())
         await respond(
             send,
             codec.error_status(public),
             codec.error_body(public),
             [
                 (b"content-type", b"application/json"),
-                *codec.error_headers(public),
+                *own,
                 *refusal_headers(public),
-                *governed_headers(call, self._clock.now_ms()),
+                *(header for header in governed if header not in own),  # AWS's request id
             ],
         )
 

@@ -342,6 +342,10 @@ async def test_explain_shows_use_source_and_verdict_and_counts_nothing(office: O
         ({"key": "ci", "model": "gpt-4o", "provider": "nobody"}, 404),
         ({"key": "ci", "model": "gpt-4o", "tokens": -1}, 400),
         ({"key": "ci", "surface": "console"}, 400),
+        ({"key": "ci", "model": "gpt-4o", "cost_usd": "NaN"}, 400),
+        ({"key": "ci", "model": "gpt-4o", "cost_usd": "sNaN"}, 400),
+        ({"key": "ci", "model": "gpt-4o", "cost_usd": "1e999999"}, 400),
+        ({"key": "ci", "model": "gpt-4o", "cost_usd": -0.5}, 400),
     ],
 )
 async def test_a_question_that_cannot_be_answered_is_refused(
@@ -394,6 +398,8 @@ async def test_an_override_is_in_force_until_it_is_removed(office: Office) -> No
         {**wish, "lasts": None},
         {**wish, "lasts": "91d"},
         {**wish, "reason": " "},
+        {**wish, "reason": "a\0b"},
+        {**wish, "lasts": "\uff19d"},
         {**wish, "subject": None},
         {**wish, "subject": "team:core"},
         {**wish, "until": "2030-01-01T00:00:00Z"},

@@ -98,6 +98,7 @@ async def test_limits_and_request_ids_have_the_vendors_header_names(
         third = await client.post("/model/demo/converse", json=dict(CLIENTS["converse"].body))
         assert third.status_code == 429
         assert third.headers["x-amzn-errortype"] == "ThrottlingException"
+        assert third.headers.get_list("x-amzn-requestid") == [third.headers["x-request-id"]]
         fourth = await client.post("/v1/messages", json={**MESSAGES, "model": "demo"})
         assert fourth.json()["error"]["type"] == "rate_limit_error"
         assert fourth.headers["x-thinkwatch-limit"] == "user:requests/1m"

@@ -13,6 +13,7 @@ import pytest
 import redis
 from redis.crc import key_slot
 
+from adapters.redis.connection import connect, ping
 from adapters.redis.limit_scripts import LimitScripts, part
 from adapters.redis.limit_wire import EPOCH_KEY, INDEX_KEY, PREFIX, VERSION
 from adapters.redis.limits import RedisLimitStore
@@ -341,6 +342,27 @@ async def test_sentinels_name_the_master(pausable: RedisServer) -> None:
         with pytest.raises(LimitStoreUnavailable) as caught:
             await unknown.admit(claim(requests_rule(10, HOUR)))
         assert "other" in caught.value.detail
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+async def test_sentinels_have_a_password_of_their_own_or_none(
+    pausable: RedisServer, *, guarded: bool
+) -> None:
+    pausable.client().config_set("requirepass", "hunter22")
+    monitor = (
+        f"sentinel monitor main 127.0.0.1 {pausable.port} 1\nsentinel auth-pass main hunter22\n"
+    )
+    with running_server(valkey_binary(), "--sentinel", config=monitor) as sentinel:
+        options = ""
+        if guarded:
+            sentinel.client().execute_command("ACL", "SETUSER", "default", "resetpass", ">watchman")
+            options = "?sentinel_password=watchman"
+        url = f"redis+sentinel://:hunter22@127.0.0.1:{sentinel.port}/main/2{options}"
+        store = RedisLimitStore(PipelinedCommands.from_url(url, connect_timeout_s=5, timeout_s=5))
+        assert isinstance(await store.admit(claim(requests_rule(10, HOUR))), Admitted)
+        await store.aclose()
+        await ping(client := connect(url))  # the other client reads the URL alike
+        await client.aclose()
 
 
 def _give_slot(nodes: list[redis.Redis], slot: int, owner: str) -> None:

@@ -50,13 +50,12 @@ def claude_code(place: Place, home: Path, folder: Path, asked: str) -> Start:
 
 
 def codex(place: Place, home: Path, folder: Path, asked: str) -> Start:
-    """Of its own tools of OpenAI's it has one, web search, that other vendors lack; it is off."""
+    """https://github.com/openai/codex/blob/main/docs/config.md ."""
     (home / ".codex").mkdir()
     (home / ".codex" / "config.toml").write_text(
         f"""
 model = "{place.model}"
 model_provider = "gateway"
-web_search = "disabled"
 check_for_update_on_startup = false
 [model_providers.gateway]
 name = "gateway"

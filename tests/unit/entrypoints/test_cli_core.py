@@ -119,6 +119,24 @@ def test_a_fault_of_the_program_is_not_dressed_up() -> None:
     assert report_failure(KeyError("oops")) is None
 
 
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "entrypoints", "openapi"],
+            env=python_environment(),
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "thinkwatch: No space left on device - make room where the output or the data goes\n"
+    )
+
+
 def test_doctor_names_every_variable_and_shows_no_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

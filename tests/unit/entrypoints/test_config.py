@@ -189,6 +189,13 @@ def test_random_keys_and_secrets_of_the_usual_tools_are_accepted() -> None:
         assert loaded.config.key_ring()[:2] == (raw, raw)
 
 
+@pytest.mark.parametrize("name", ["METRICS_BEARER_TOKEN", "THINKWATCH_TOKEN"])
+@pytest.mark.parametrize("flaw", ["\u00f6", " ", "\n", "\x7f"])
+def test_a_token_that_no_header_can_hold_is_refused(name: str, flaw: str) -> None:
+    (line,) = problems({name: f"abcdefgh{flaw}ijklmnopqr"})
+    assert line.startswith(f"{name} has white space or characters beyond ASCII")
+
+
 def test_an_unknown_variable_of_ours_is_warned_about_with_the_likely_name() -> None:
     loaded = load({"THINKWATCH_DATADIR": "x", "THINKWATCH_WORKERS": "1", "OTHER": "x"})
     assert loaded.warnings == (

@@ -1,6 +1,8 @@
 """Listening sockets: shared by our own processes, never with another program."""
 
+import asyncio
 import socket
+import sys
 from collections import Counter
 from contextlib import ExitStack, closing
 
@@ -29,6 +31,27 @@ def test_all_sockets_of_a_role_listen_on_the_one_port_that_was_picked() -> None:
                 accepted[number] += 1
         assert accepted.total() == 60
         assert set(accepted) == {0, 1, 2}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="an option of Linux")
+async def test_a_client_that_reads_nothing_is_disconnected_with_all_that_waits_for_it() -> None:
+    lost = asyncio.get_running_loop().create_future()
+
+    class Answer(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            assert isinstance(transport, asyncio.Transport)
+            transport.write(bytes(16 * 1024 * 1024))
+            transport.close()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            lost.set_result(exc)
+
+    (listener,) = listen("x", "127.0.0.1", 0, count=1, unread_ms=500)
+    server = await asyncio.get_running_loop().create_server(Answer, sock=listener)
+    async with server:
+        with socket.create_connection(listener.getsockname(), timeout=5):
+            async with asyncio.timeout(20):
+                assert isinstance(await lost, TimeoutError)
 
 
 def test_a_port_that_is_in_use_is_one_line_with_the_mend() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from adapters.wire.openai_chat.usage import UsageMembers, parse_usage, read_usage
+from adapters.wire.openai_chat.usage import parse_usage, read_usage
 from domain.accounting.usage import TokenUsage
 
 
@@ -124,11 +124,9 @@ def test_usage_is_found_where_vendors_put_it() -> None:
     kinds = TokenUsage(input_uncached=3, output=4)
     groq = raw({"id": "req_1", "usage": {"prompt_tokens": 3, "completion_tokens": 4}})
     llama = raw({"prompt_n": 3, "cache_n": 5, "predicted_n": 4, "predicted_ms": 1.5})
-    assert read_usage(UsageMembers(usage=numbers, timings=llama)) == kinds
-    assert read_usage(UsageMembers(usage=Raw(b"null"), x_groq=groq)) == kinds
-    assert read_usage(UsageMembers(timings=llama)) == TokenUsage(
-        input_uncached=3, cache_read=5, output=4
-    )
-    assert read_usage(UsageMembers()) is None
-    assert read_usage(UsageMembers(x_groq=raw({"id": "req_1"}))) is None
-    assert read_usage(UsageMembers(timings=raw({"predicted_ms": 1.5}))) is None
+    assert read_usage(usage=numbers, timings=llama) == kinds
+    assert read_usage(usage=Raw(b"null"), x_groq=groq) == kinds
+    assert read_usage(timings=llama) == TokenUsage(input_uncached=3, cache_read=5, output=4)
+    assert read_usage() is None
+    assert read_usage(x_groq=raw({"id": "req_1"})) is None
+    assert read_usage(timings=raw({"predicted_ms": 1.5})) is None

@@ -93,3 +93,63 @@ def test_a_governing_field_given_twice_is_refused() -> None:
     with pytest.raises(InvalidRequest) as refusal:
         peek(Operation.IMAGES_EDITS, part * 2 + b"--x--", b"multipart/form-data; boundary=x")
     assert refusal.value.param == "model"
+
+
+def part(disposition: str, value: str = "secret-model") -> bytes:
+    return f"--x\r\nContent-Disposition: {disposition}\r\n\r\n{value}\r\n".encode()
+
+
+MODEL = part('form-data; name="model"', "m")
+END = b"--x--\r\n"
+HIDDEN = part('form-data; name="model"')
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        part(r'form-data; name="mod\el"') + MODEL + END,
+        part('form-data; name="%6dodel"') + MODEL + END,
+        part('form-data; name="a"; name="model"') + MODEL + END,
+        part('form-data; name=model; name="a"') + MODEL + END,
+        part("form-data; name=\"a\"; name*=utf-8''model") + MODEL + END,
+        part('form-data; name="model"; filename="f"') + MODEL + END,
+        part('form-data; filename="f"; name="model"') + MODEL + END,
+        part(r'form-data; name="a"; filename="f\"; name="model"') + MODEL + END,
+        part('form-data; name="a"\r\nContent-Disposition: form-data; name="model"') + MODEL + END,
+        part('form-data; name="a"\r\n ; name="model"') + MODEL + END,
+        part('form-data; name="a"\nContent-Disposition: form-data; name="model"') + MODEL + END,
+        HIDDEN.replace(b"\r\n", b"\n") + MODEL + END,
+        b"preamble\r\n" + MODEL + END,
+        MODEL + HIDDEN.replace(b"\r\n", b"\n") + END,
+        part('form-data; name="a"', "a\n--x\nb") + MODEL + END,
+        part('form-data; name="a"', "a\r\n--xy\r\nb") + MODEL + END,
+        MODEL + END + HIDDEN + END,
+    ],
+)
+def test_what_another_parser_may_read_otherwise_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidRequest):
+        peek(Operation.AUDIO_TRANSCRIPTIONS, body, b"multipart/form-data; boundary=x")
+
+
+@pytest.mark.parametrize("more", [b"; boundary=y", b"; boundary*=utf-8''y", b'; a="boundary=y"'])
+def test_a_second_boundary_is_refused(more: bytes) -> None:
+    with pytest.raises(InvalidRequest):
+        peek(Operation.IMAGES_EDITS, MODEL + END, b"multipart/form-data; boundary=x" + more)
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        'form-data; name="file"; filename="a.wav"',
+        'form-data; name="image[]"; filename="C:\\\\photos\\\\a (1); b.png"',
+        'form-data; filename="a.wav"; name="file"',
+        'form-data; name="file"; filename="a.wav"; filename*=utf-8\'\'%e2%82%ac.wav',
+        'form-data; name="file"; filename=a.wav',
+        'form-data;name="file";filename="été %22x%22.wav"',
+    ],
+)
+def test_files_as_clients_name_them_are_read(disposition: str) -> None:
+    file = part(f"{disposition}\r\nContent-Type: audio/wav", "abc")
+    body = b"\r\n" + MODEL.replace(b"--x\r", b"--x \t\r") + file + END
+    head = peek(Operation.AUDIO_TRANSCRIPTIONS, body, b'multipart/form-data; boundary="x"')
+    assert (head.model, head.media.audio_bytes) == ("m", 3)

@@ -7,7 +7,7 @@ field here: a redacted block right after that part carries it, marked so that it
 
 from msgspec import structs
 
-from adapters.wire.opaque_state import unwrap_state, wrap_state
+from adapters.wire.opaque_state import NO_STATE, unwrap_state, wrap_state
 from domain.inference.conversation import OpaqueState
 from domain.inference.dialect import WireFormat
 
@@ -15,10 +15,11 @@ _OF_PREVIOUS = "previous:"
 
 
 def read_state(text: str) -> OpaqueState | None:
-    """Return the state in a `signature` or `data`; None when it is empty."""
+    """Return the state in a `signature` or `data`; None when there is none in it."""
     if not text:
         return None
-    return unwrap_state(text) or OpaqueState(origin=WireFormat.ANTHROPIC_MESSAGES, data=text)
+    state = unwrap_state(text) or OpaqueState(origin=WireFormat.ANTHROPIC_MESSAGES, data=text)
+    return state if state.data or state.id else None
 
 
 def write_state(state: OpaqueState | None) -> str:
@@ -26,6 +27,11 @@ def write_state(state: OpaqueState | None) -> str:
     if state is None:
         return ""
     return state.data if state.origin is WireFormat.ANTHROPIC_MESSAGES else wrap_state(state)
+
+
+def write_signature(state: OpaqueState | None) -> str:
+    """Return the `signature` of a thought for a client; never empty."""
+    return write_state(state or NO_STATE)
 
 
 def write_state_of_previous(state: OpaqueState) -> str:

@@ -197,11 +197,15 @@ def _fitting_ids(messages: Iterable[Message]) -> dict[str, str]:
     }
     taken = {each for each in given if _FITTING_ID.fullmatch(each)}
     fitted: dict[str, str] = {}
+    counts: dict[str, int] = {}  # where to go on counting, as many ids may become the same
     for each in sorted(given - taken):
         stem = _UNFITTING.sub("_", each) or "call"
-        name, count = stem, 2
+        count = counts.get(stem, 1)
+        name = stem if count == 1 else f"{stem}_{count}"
         while name in taken:
-            name, count = f"{stem}_{count}", count + 1
+            count += 1
+            name = f"{stem}_{count}"
+        counts[stem] = count + 1
         taken.add(name)
         fitted[each] = name
     return fitted

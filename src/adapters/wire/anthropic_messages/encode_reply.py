@@ -3,7 +3,11 @@
 import msgspec
 
 from adapters.wire.anthropic_messages.arguments import input_of
-from adapters.wire.anthropic_messages.carried import write_state, write_state_of_previous
+from adapters.wire.anthropic_messages.carried import (
+    write_signature,
+    write_state,
+    write_state_of_previous,
+)
 from adapters.wire.anthropic_messages.citations import write_citation
 from adapters.wire.anthropic_messages.finishes import write_stop_reason
 from adapters.wire.anthropic_messages.usage import write_usage
@@ -36,7 +40,7 @@ def encode_reply(reply: InferenceResponse, context: ReplyContext) -> bytes:
     """
     candidate = reply.candidates[0]
     content = [block for part in candidate.parts for block in blocks_of(part)]
-    called = any(block["type"] == "tool_use" for block in content)
+    called = any(block.get("type") == "tool_use" for block in content)
     message = message_head(reply.id, context)
     message["content"] = content
     message["stop_reason"] = write_stop_reason(candidate.finish, called=called)
@@ -99,10 +103,10 @@ def text_block(part: TextPart) -> JsonObject:
 
 
 def thinking_block(part: ThinkingPart) -> JsonObject:
-    """Return a block of thinking; the signature is empty where the provider gave none."""
+    """Return a block of thinking."""
     if part.redacted:
         return redacted_block(write_state(part.state))
-    return {"type": "thinking", "thinking": part.text, "signature": write_state(part.state)}
+    return {"type": "thinking", "thinking": part.text, "signature": write_signature(part.state)}
 
 
 def redacted_block(data: str) -> JsonObject:

@@ -29,6 +29,7 @@ from adapters.wire.codec import Encoded, WireTarget
 from adapters.wire.fidelity import dropped_fields
 from adapters.wire.reading import JsonObject
 from domain.inference.dialect import Dialect, WireFormat
+from domain.inference.hosted_tools import without_foreign_tools
 from domain.inference.request import InferenceRequest, ResponseFormat
 
 _ENCODER = msgspec.json.Encoder()
@@ -45,6 +46,7 @@ def encode_request(request: InferenceRequest, target: WireTarget) -> Encoded:
         UnsupportedField: something that must not be dropped has no place here.
     """
     dropped = list(dropped_fields(request, WireFormat.ANTHROPIC_MESSAGES, fates_for(request)))
+    request = without_foreign_tools(request, WireFormat.ANTHROPIC_MESSAGES)
     verbatim = request.source is Dialect.ANTHROPIC_MESSAGES
     rules = rules_for(target.model)
     talk = conversation_of(
@@ -102,7 +104,7 @@ def _thinking(
     # Where thoughts cannot be forbidden, they need not be: such a model says itself what it takes.
     excluded = tools.forced and rules.thoughtless == "disabled"
     possible = not excluded and (rules.thinks_adaptively or opens_with_thought(turns))
-    return thinking_for(request.reasoning, rules, cap=cap, possible=possible)
+    return thinking_for(request, rules, cap=cap, possible=possible)
 
 
 def _shape(

@@ -1,10 +1,10 @@
 """How much to think, in the terms of the model that is asked."""
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from adapters.wire.anthropic_messages.models import ModelRules
 from adapters.wire.reading import JsonObject
-from domain.inference.request import Effort, Reasoning
+from domain.inference.request import Effort, InferenceRequest, Reasoning
 
 LEAST_BUDGET = 1024
 """https://docs.claude.com/en/docs/build-with-claude/extended-thinking"""
@@ -55,15 +55,16 @@ def verbatim_thinking(reasoning: Reasoning) -> Thinking:
 
 
 def thinking_for(
-    reasoning: Reasoning | None, rules: ModelRules, *, cap: int | None, possible: bool
+    request: InferenceRequest, rules: ModelRules, *, cap: int | None, possible: bool
 ) -> Thinking:
-    """Return the members for a wish in another vendor's terms.
+    """Return the members for the wish of a request in other terms.
 
     `cap` is the most tokens the caller allows, thoughts included. `possible` is False where
     Anthropic refuses thinking with the rest of the request (a tool that must be called, a running
     turn without its thoughts): there the wish is dropped.
     """
-    wish = reasoning or Reasoning()
+    wish = request.reasoning or Reasoning()
+    wish = structs.replace(wish, show=wish.shown_to(request.source))
     forbidden = wish.enabled is False or wish.effort is Effort.NONE or wish.budget_tokens == 0
     if forbidden:
         return _without_thinking(wish, rules, dropped=())

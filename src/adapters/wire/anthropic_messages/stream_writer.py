@@ -12,7 +12,11 @@ from collections import deque
 import msgspec
 from msgspec import Struct
 
-from adapters.wire.anthropic_messages.carried import write_state, write_state_of_previous
+from adapters.wire.anthropic_messages.carried import (
+    write_signature,
+    write_state,
+    write_state_of_previous,
+)
 from adapters.wire.anthropic_messages.citations import write_citation
 from adapters.wire.anthropic_messages.encode_reply import (
     call_block,
@@ -22,7 +26,6 @@ from adapters.wire.anthropic_messages.encode_reply import (
     redacted_block,
     stop_details,
     text_block,
-    thinking_block,
 )
 from adapters.wire.anthropic_messages.finishes import write_stop_reason
 from adapters.wire.anthropic_messages.usage import write_usage
@@ -31,7 +34,7 @@ from adapters.wire.reading import JsonObject
 from adapters.wire.sse import write_event
 from application.ports.dialect import ReplyContext, StreamEncoder
 from domain.accounting.usage import TokenUsage
-from domain.inference.conversation import TextPart, ThinkingPart
+from domain.inference.conversation import TextPart
 from domain.inference.dialect import WireFormat
 from domain.inference.events import (
     BlockDelta,
@@ -186,7 +189,7 @@ class MessagesStreamWriter(StreamEncoder):
             case "text" | "refusal" | "image" | "audio":
                 return text_block(TextPart(text=""))
             case "thinking":
-                return thinking_block(ThinkingPart())
+                return {"type": "thinking", "thinking": "", "signature": ""}
             case "redacted_thinking":
                 return redacted_block(write_state(start.state))
             case "tool_call":
@@ -235,11 +238,10 @@ class MessagesStreamWriter(StreamEncoder):
             )
         late = event.state
         if start.kind == "thinking":
-            signature = write_state(late or start.state)
-            if signature:
-                written.append(
-                    _delta(block.number, {"type": "signature_delta", "signature": signature})
-                )
+            signature = write_signature(late or start.state)
+            written.append(
+                _delta(block.number, {"type": "signature_delta", "signature": signature})
+            )
             late = None
         written.append(_event("content_block_stop", {"index": block.number}))
         if start.kind == "text":

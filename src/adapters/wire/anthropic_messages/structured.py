@@ -88,7 +88,7 @@ class SchemaFitter:
 def _is_taken(name: str, value: object) -> bool:
     match name:
         case "format":
-            return value in _FORMATS
+            return isinstance(value, str) and value in _FORMATS
         case "minItems":
             return value in (0, 1)
         case "pattern":

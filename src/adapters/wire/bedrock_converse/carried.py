@@ -10,7 +10,7 @@ models that do not show their thoughts.
 import base64
 import binascii
 
-from adapters.wire.opaque_state import unwrap_state, wrap_state
+from adapters.wire.opaque_state import NO_STATE, unwrap_state, wrap_state
 from domain.inference.conversation import OpaqueState
 from domain.inference.dialect import WireFormat
 
@@ -19,14 +19,16 @@ _OF_PREVIOUS = "previous:"
 
 
 def read_signature(text: str) -> OpaqueState | None:
-    """Return the state in a `signature`; None when it is empty."""
+    """Return the state in a `signature`; None when there is none in it."""
     if not text:
         return None
-    return unwrap_state(text) or OpaqueState(origin=OWN, data=text)
+    state = unwrap_state(text) or OpaqueState(origin=OWN, data=text)
+    return state if state.data else None
 
 
-def write_signature(state: OpaqueState) -> str:
-    """Return the `signature` for a client."""
+def write_signature(state: OpaqueState | None) -> str:
+    """Return the `signature` of a thought for a client; never empty."""
+    state = state or NO_STATE
     return state.data if state.origin is OWN else wrap_state(state)
 
 

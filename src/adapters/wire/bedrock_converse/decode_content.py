@@ -38,6 +38,9 @@ from domain.inference.conversation import (
     VideoPart,
 )
 
+FURTHEST_MARKED = 64
+"""Parts that may stand between a mark and what it marks; a bound for what is made up to be long."""
+
 _CHUNK_JOINT = "\n\n"
 _ResultPart = TextPart | ImagePart | DocumentPart | VideoPart | AudioPart
 _RESULT_KINDS = frozenset({"json", "text", "image", "document", "video", "searchResult"})
@@ -184,7 +187,7 @@ def mark_last(parts: list[Part], mark: CacheMark) -> bool:
 
     A prefix that ends a little earlier is cached then.
     """
-    for index in range(len(parts) - 1, -1, -1):
+    for index in range(len(parts) - 1, max(-1, len(parts) - 1 - FURTHEST_MARKED), -1):
         part = parts[index]
         if not isinstance(part, ThinkingPart | VendorPart | AudioPart) and hasattr(part, "cache"):
             parts[index] = structs.replace(part, cache=mark)

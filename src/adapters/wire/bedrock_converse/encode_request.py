@@ -37,6 +37,7 @@ from adapters.wire.reading import JsonObject
 from adapters.wire.turns import Conversation
 from domain.inference.conversation import Message, Part, ThinkingPart
 from domain.inference.dialect import Dialect, WireFormat
+from domain.inference.hosted_tools import without_foreign_tools
 from domain.inference.request import InferenceRequest, Reasoning
 
 _ENCODER = msgspec.json.Encoder()
@@ -51,6 +52,7 @@ def encode_request(request: InferenceRequest, target: WireTarget) -> Encoded:
     model = model_for(target.model)
     request = _with_claudes_signatures(request) if model.is_claude else request
     dropped = list(dropped_fields(request, WireFormat.BEDROCK_CONVERSE, fates_for(request)))
+    request = without_foreign_tools(request, WireFormat.BEDROCK_CONVERSE)
     verbatim = request.source is Dialect.BEDROCK_CONVERSE
     talk = conversation_of(
         request.messages,
@@ -131,7 +133,7 @@ def _thinking(
     possible = not excluded and (rules.thinks_adaptively or opens_with_thought(talk.turns))
     if request.reasoning is None and rules.version < (3, 7):
         return Thinking()
-    return thinking_for(request.reasoning, rules, cap=cap, possible=possible)
+    return thinking_for(request, rules, cap=cap, possible=possible)
 
 
 def _extra(

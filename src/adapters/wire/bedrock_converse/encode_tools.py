@@ -50,7 +50,8 @@ def tools_of(
     choice = request.tool_choice
     offered = list(request.tools)
     if choice is not None and choice.allowed:
-        offered = [tool for tool in offered if _name(tool) in choice.allowed]
+        allowed = frozenset(choice.allowed)
+        offered = [tool for tool in offered if _name(tool) in allowed]
         if choice.mode == "required" and len(offered) == 1:
             choice = ToolChoice(mode="named", name=_name(offered[0]))
     needed = talk.holds("toolUse", "toolResult")

@@ -20,16 +20,18 @@ class DocumentNames:
     def __init__(self) -> None:
         """No name is taken."""
         self._taken: set[str] = set()
+        self._counts: dict[str, int] = {}
 
     def name(self, wished: str) -> str:
         """Return `wished` in letters Bedrock takes, numbered if it is taken already."""
         fit = _SPACES.sub(" ", _UNFIT_IN_NAME.sub(" ", wished)).strip()[:_LONGEST_NAME].strip()
         base = name = fit or UNNAMED
-        number = 2
+        number = self._counts.get(base, 2)
         while name in self._taken:
             ending = f" ({number})"
             name = base[: _LONGEST_NAME - len(ending)] + ending
             number += 1
+        self._counts[base] = number
         self._taken.add(name)
         return name
 

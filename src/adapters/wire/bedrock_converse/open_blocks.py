@@ -1,14 +1,13 @@
 """The blocks of a streamed answer while they are open: the provider's numbers and ours."""
 
 import base64
-import binascii
 from collections.abc import Generator, Iterator
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from adapters.wire.bedrock_converse.carried import OWN
+from adapters.wire.bedrock_converse.carried import OWN, read_signature
 from adapters.wire.bedrock_converse.citations import read_citation
 from adapters.wire.bedrock_converse.formats import media_type_of
 from adapters.wire.reading import JsonObject, Members
@@ -106,8 +105,7 @@ class OpenBlocks:
         if block.kind == "tool_call" and not block.pieces:
             yield BlockDelta(index=block.index, text="{}")
         signature = "".join(block.pieces) if block.kind == "thinking" else ""
-        state = OpaqueState(origin=OWN, data=signature) if signature else None
-        yield BlockEnded(index=block.index, state=state)
+        yield BlockEnded(index=block.index, state=read_signature(signature))
 
     def end_all(self) -> Iterator[StreamEvent]:
         """Yield the ends of what is still open."""
@@ -197,7 +195,7 @@ def _collected(block: _Block) -> JsonObject:
     text = "".join(block.pieces)
     try:
         return {**block.raw, "input": msgspec.json.decode(text or "{}")}
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return {**block.raw, "input": text}
 
 
@@ -207,5 +205,5 @@ def _joined(pieces: list[str]) -> str:
         return pieces[0]
     try:
         return base64.b64encode(b"".join(base64.b64decode(each) for each in pieces)).decode()
-    except binascii.Error:
+    except ValueError:
         return "".join(pieces)

@@ -79,9 +79,7 @@ def thought(part: ThinkingPart) -> JsonObject:
     state = part.state
     if state is not None and part.redacted:
         return {"reasoningContent": {"redactedContent": write_redacted(state)}}
-    text: JsonObject = {"text": part.text}
-    if state is not None:
-        text["signature"] = write_signature(state)
+    text: JsonObject = {"text": part.text, "signature": write_signature(state)}
     return {"reasoningContent": {"reasoningText": text}}
 
 

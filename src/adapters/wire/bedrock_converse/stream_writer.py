@@ -198,7 +198,7 @@ class ConverseStreamEncoder(StreamEncoder):
             yield from self._stop(carrier)
 
     def _end_thought(self, block: _Block, state: OpaqueState | None) -> Iterator[bytes]:
-        if state is not None:
+        if state is not None or not block.empty:
             yield self._delta(block, signature(write_signature(state)))
         yield from self._stop(block)
 

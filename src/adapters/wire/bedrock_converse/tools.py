@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolConfigur
 from msgspec import structs
 
 from adapters.wire.bedrock_converse.carried import OWN
-from adapters.wire.bedrock_converse.decode_content import read_cache_point
+from adapters.wire.bedrock_converse.decode_content import FURTHEST_MARKED, read_cache_point
 from adapters.wire.reading import JsonObject, Members
 from domain.errors import InvalidRequest
 from domain.inference.request import FunctionTool, Tool, ToolChoice, VendorTool
@@ -48,7 +48,7 @@ def read_tools(config: Members) -> tuple[tuple[Tool, ...], ToolChoice | None]:
 
 def _mark_last(tools: list[Tool], point: Members, entry: Members) -> None:
     mark = read_cache_point(point)
-    for index in range(len(tools) - 1, -1, -1):
+    for index in range(len(tools) - 1, max(-1, len(tools) - 1 - FURTHEST_MARKED), -1):
         tool = tools[index]
         if isinstance(tool, FunctionTool):
             tools[index] = structs.replace(tool, cache=mark)

@@ -4,6 +4,7 @@ from adapters.wire.bedrock_converse.decode_reply import decode_reply
 from adapters.wire.bedrock_converse.edit import edit_request
 from adapters.wire.bedrock_converse.encode_request import encode_request
 from adapters.wire.bedrock_converse.errors import failure_for
+from adapters.wire.bedrock_converse.foreign_blocks import without_foreign
 from adapters.wire.bedrock_converse.scanners import ConverseReplyScanner, ConverseStreamScanner
 from adapters.wire.bedrock_converse.stream_reader import ConverseStreamDecoder
 from adapters.wire.codec import Encoded, StreamDecoder, WireCodec, WireTarget
@@ -30,8 +31,11 @@ class BedrockConverseWire(WireCodec):
         return b"application/vnd.amazon.eventstream"
 
     def edit_request(self, body: bytes, head: RequestHead, target: WireTarget) -> bytes:
-        """Return `body` bounded if it must be; the model is in the URL."""
-        return edit_request(body, target.output_bound)
+        """Return `body` bounded if it must be, without other vendors' reasoning.
+
+        The model is in the URL.
+        """
+        return without_foreign(edit_request(body, target.output_bound))
 
     def encode_request(self, request: InferenceRequest, target: WireTarget) -> Encoded:
         """Return `request` in this format; see the port."""

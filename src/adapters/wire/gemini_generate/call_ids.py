@@ -6,6 +6,8 @@ https://ai.google.dev/api/caching#FunctionCall
 import hashlib
 import re
 
+from adapters.wire.waiting_calls import WaitingCalls
+
 _MADE = "gmn_"
 _UNFIT = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_NAME = 32
@@ -26,24 +28,21 @@ class ConversationIds:
     def __init__(self) -> None:
         """No call has been seen."""
         self._count = 0
-        self._open: dict[str, str] = {}
+        self._waiting = WaitingCalls()
 
     def of_call(self, given: str | None, name: str) -> str:
         """Return the id of the next call."""
         call_id = given or _made(str(self._count), name)
         self._count += 1
-        self._open[call_id] = name
+        self._waiting.add(call_id, name)
         return call_id
 
     def of_result(self, given: str | None, name: str) -> str:
         """Return the id of the call that the next result answers."""
-        if given:
-            self._open.pop(given, None)
-            return given
-        for call_id, called in self._open.items():
-            if called == name:
-                del self._open[call_id]
-                return call_id
+        call_id = given or self._waiting.next(name)
+        if call_id:
+            self._waiting.answer(call_id)
+            return call_id
         self._count += 1
         return _made(f"r{self._count}", name)
 

@@ -14,6 +14,7 @@ from adapters.wire.gemini_generate.fields import SERVICE_TIERS, fates_for
 from adapters.wire.gemini_generate.thinking import traits_of
 from adapters.wire.reading import JsonObject
 from domain.inference.dialect import Dialect, WireFormat
+from domain.inference.hosted_tools import without_foreign_tools
 from domain.inference.request import InferenceRequest
 
 _ENCODER = msgspec.json.Encoder()
@@ -28,6 +29,7 @@ def encode_request(request: InferenceRequest, target: WireTarget) -> Encoded:
         InvalidRequest: the conversation is empty.
     """
     dropped = dropped_fields(request, WireFormat.GEMINI_GENERATE, fates_for(request))
+    request = without_foreign_tools(request, WireFormat.GEMINI_GENERATE)
     model = traits_of(target.model)
     turns = write_turns(request, model)
     config, unsaid = write_config(request, model, target.output_bound)

@@ -14,6 +14,7 @@ from domain.inference.request import InferenceRequest
 _NO_PLACE = "describes the bytes to Gemini; others get the bytes"
 _SCHEMA = "a Schema becomes JSON Schema"
 _HOSTED = "a tool that Google runs: other providers refuse it"
+_OFFERED = "a tool that Google runs; other providers are not offered it"
 
 _MEDIA: RequestFields = {
     "mimeType": mapped("image.data"),
@@ -135,7 +136,7 @@ REQUEST_FIELDS: RequestFields = {
     "tools.functionDeclarations": mapped("tools.function"),
     **{f"tools.functionDeclarations.{name}": entry for name, entry in _FUNCTION.items()},
     **{
-        f"tools.{name}": refused(_HOSTED)
+        f"tools.{name}": passed(_OFFERED)
         for name in (
             "codeExecution",
             "computerUse",

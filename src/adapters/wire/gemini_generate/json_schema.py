@@ -55,7 +55,13 @@ def to_json_schema(schema: JsonObject) -> JsonObject:
 def _converted(name: str, value: object) -> object:
     if name == "type" and isinstance(value, str):
         return value.lower() if value.isupper() else value
-    if name in _COUNTS and isinstance(value, str) and value.isascii() and value.isdigit():
+    if (
+        name in _COUNTS
+        and isinstance(value, str)
+        and value.isascii()
+        and value.isdigit()
+        and len(value) < 20
+    ):
         return int(value)  # int64 is a string in protobuf JSON
     if name in _SCHEMAS:
         return _schema(value)

@@ -65,13 +65,14 @@ def read_parts(content: SpelledMembers, ids: Ids) -> tuple[Part, ...]:
 def _drop_shown(parts: list[Part], thinking: tuple[ThinkingPart, ...]) -> None:
     """Remove what the client was shown of `thinking`, which may have been in pieces."""
     shown = "".join(part.text for part in thinking)
+    end = len(shown)
     while parts:
         last = parts[-1]
         if not (isinstance(last, ThinkingPart) and last.state is None and last.text):
             break
-        if not shown.endswith(last.text):
+        if not shown.endswith(last.text, 0, end):
             break
-        shown = shown.removesuffix(last.text)
+        end -= len(last.text)
         parts.pop()
 
 

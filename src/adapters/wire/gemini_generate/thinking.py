@@ -63,7 +63,7 @@ class Thinking(Struct, frozen=True):
 def write_thinking(reasoning: Reasoning, model: ModelTraits, source: Dialect) -> Thinking:
     """Return the `thinkingConfig` for a model; empty when there is nothing to say."""
     config: dict[str, object] = {}
-    show = reasoning.show if reasoning.summary is None else True
+    show = reasoning.shown_to(source) if reasoning.summary is None else True
     if show is not None:
         config["includeThoughts"] = show
     if model.takes_levels:

@@ -9,6 +9,7 @@ from adapters.wire.openai_chat.decode_parts import read_content
 from adapters.wire.openai_chat.reasoning import read_thinking
 from adapters.wire.openai_chat.signatures import read_signature
 from adapters.wire.reading import Members, missing
+from adapters.wire.waiting_calls import WaitingCalls
 from domain.errors import InvalidRequest
 from domain.inference.conversation import (
     AudioPart,
@@ -37,7 +38,7 @@ class MessageReader:
         self._messages: list[Message] = []
         self._results: list[Part] = []
         self._calls: dict[str, ToolCallPart] = {}
-        self._waiting: list[ToolCallPart] = []
+        self._waiting = WaitingCalls()
         self._made = 0
 
     def read(self, message: Members) -> None:
@@ -82,7 +83,7 @@ class MessageReader:
         return read_content(message, self._unmapped)
 
     def _assistant(self, message: Members) -> tuple[Part, ...]:
-        self._waiting = []
+        self._waiting = WaitingCalls()
         parts = list(_cited(message, self._content(message)))
         refusal = message.text("refusal")
         if refusal:
@@ -157,16 +158,16 @@ class MessageReader:
 
     def _known(self, call: ToolCallPart) -> ToolCallPart:
         self._calls[call.id] = call
-        self._waiting.append(call)
+        self._waiting.add(call.id, call.name)
         return call
 
     def _result(self, message: Members) -> ToolResultPart:
         content = self._content(message)
         name = message.text("name") or ""
         call_id, _ = split_id(message.text("tool_call_id") or "")
-        call = self._calls.get(call_id) if call_id else self._next_waiting(name)
-        if call is not None and call in self._waiting:
-            self._waiting.remove(call)
+        answered = call_id or self._waiting.next(name) or ""
+        call = self._calls.get(answered)
+        self._waiting.answer(answered)
         for part in content:
             if isinstance(part, RefusalPart | ThinkingPart | VendorPart):
                 path = message.name("content")
@@ -179,10 +180,6 @@ class MessageReader:
             name=call.name if call is not None else name,
             custom=call is not None and call.custom,
         )
-
-    def _next_waiting(self, name: str) -> ToolCallPart | None:
-        """Return the first call without an answer, of that name if one is given."""
-        return next((call for call in self._waiting if not name or call.name == name), None)
 
     def _new_id(self) -> str:
         """Return an id that is the same whenever the conversation is sent again."""

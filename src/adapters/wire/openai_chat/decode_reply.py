@@ -11,7 +11,7 @@ from adapters.wire.openai_chat.citations import read_annotation
 from adapters.wire.openai_chat.finish import read_finish
 from adapters.wire.openai_chat.reasoning import PART, own_state, read_thinking
 from adapters.wire.openai_chat.signatures import read_signature
-from adapters.wire.openai_chat.usage import UsageMembers, is_null, parse_usage, read_usage
+from adapters.wire.openai_chat.usage import is_null, parse_usage, read_usage
 from adapters.wire.openai_errors import failure_for, parse_error, status_of
 from adapters.wire.schemas.openai_chat_replies import (
     CallPiece,
@@ -84,7 +84,7 @@ def failure_in(reply: WholeReply, scrubber: MessageScrubber) -> UpstreamFailure:
 
 def usage_in(reply: WholeReply) -> TokenUsage | None:
     """Return the usage in an answer or frame, wherever this server puts it."""
-    usage = read_usage(UsageMembers(reply.usage, reply.x_groq, reply.timings))
+    usage = read_usage(reply.usage, reply.x_groq, reply.timings)
     for choice in reply.choices or ():
         if not is_null(choice.usage):
             usage = parse_usage(choice.usage) or usage

@@ -3,7 +3,7 @@
 import msgspec
 
 from adapters.wire.codec import Encoded, WireTarget
-from adapters.wire.custom_tools import as_function, nested_format
+from adapters.wire.custom_tools import as_function, custom_names, nested_format
 from adapters.wire.fidelity import dropped_fields
 from adapters.wire.openai_chat.decode_tools import WEB_SEARCH
 from adapters.wire.openai_chat.encode_messages import MessageWriter
@@ -17,6 +17,7 @@ from adapters.wire.openai_chat.fates import (
 )
 from adapters.wire.thinking_levels import effort_of
 from domain.inference.dialect import WireFormat
+from domain.inference.hosted_tools import without_foreign_tools
 from domain.inference.request import (
     CustomTool,
     Effort,
@@ -39,6 +40,7 @@ def encode_request(request: InferenceRequest, target: WireTarget) -> Encoded:
         UnsupportedField: as `WireCodec.encode_request`.
     """
     dropped = dropped_fields(request, WireFormat.OPENAI_CHAT, fates_for(request, target))
+    request = without_foreign_tools(request, WireFormat.OPENAI_CHAT)
     messages = MessageWriter(request, target)
     body: Json = {
         "model": target.model,
@@ -73,9 +75,8 @@ def _tools(request: InferenceRequest, target: WireTarget) -> Json:
         return members
     if choice is not None and choice.allowed and not is_openai(target):
         # Relatives do not know lists of allowed tools; offering no others comes to the same.
-        offered = [
-            tool for tool in offered if isinstance(tool, VendorTool) or tool.name in choice.allowed
-        ]
+        allowed = frozenset(choice.allowed)
+        offered = [tool for tool in offered if isinstance(tool, VendorTool) or tool.name in allowed]
     members["tools"] = [_tool(tool, target) for tool in offered]
     if choice is not None:
         members["tool_choice"] = _choice(choice, request, target)
@@ -114,9 +115,12 @@ def _function(tool: FunctionTool) -> Json:
 
 def _choice(choice: ToolChoice, request: InferenceRequest, target: WireTarget) -> str | Json:
     if choice.mode == "named":
-        return _pointer(choice.name, request, target)
+        return _pointer(
+            choice.name, custom=is_openai(target) and choice.name in custom_names(request)
+        )
     if choice.allowed and is_openai(target):
-        tools = [_pointer(name, request, target) for name in choice.allowed]
+        custom = custom_names(request)
+        tools = [_pointer(name, custom=name in custom) for name in choice.allowed]
         return {
             "type": "allowed_tools",
             "allowed_tools": {"mode": choice.mode, "tools": tools},
@@ -124,10 +128,7 @@ def _choice(choice: ToolChoice, request: InferenceRequest, target: WireTarget) -
     return choice.mode
 
 
-def _pointer(name: str, request: InferenceRequest, target: WireTarget) -> Json:
-    custom = is_openai(target) and any(
-        isinstance(tool, CustomTool) and tool.name == name for tool in request.tools
-    )
+def _pointer(name: str, *, custom: bool) -> Json:
     kind = "custom" if custom else "function"
     return {"type": kind, kind: {"name": name}}
 

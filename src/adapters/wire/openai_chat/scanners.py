@@ -8,7 +8,7 @@ and does not depend on white space or the order of members.
 import msgspec
 from msgspec import Raw
 
-from adapters.wire.openai_chat.usage import UsageMembers, is_null, parse_usage, read_usage
+from adapters.wire.openai_chat.usage import is_null, parse_usage, read_usage
 from adapters.wire.openai_errors import (
     failure_for,
     parse_error,
@@ -115,6 +115,8 @@ class ChatStreamScanner(EventScanner):
 
     def _note_progress(self, choice: Choice | LooseChoice) -> None:
         _note_choice(self._summary, choice, choice.delta)
+        if choice.finish_reason is None and choice.index in self._open:
+            return
         if choice.finish_reason:
             self._finished.add(choice.index)
             self._open.discard(choice.index)
@@ -149,16 +151,19 @@ def _without_usage(raw: bytes, usage: Raw, *, extra: bool) -> bytes:
     if bytes(usage) != b"null":
         return b"" if extra else raw
     # One mention of the name in the frame, and the decoder has seen it at top level: this is it.
-    if raw.count(b'"usage"') == 1:
-        return raw.replace(_NULL_USAGE, b"", 1)
+    # It stands at the end as a rule, so the search begins there.
+    at = raw.rfind(_NULL_USAGE)
+    if at >= 0 and raw.find(b'"usage"', 0, at) < 0 and raw.find(b'"usage"', at + 2) < 0:
+        return raw[:at] + raw[at + len(_NULL_USAGE) :]
     return raw
 
 
 def _note_reply(summary: ReplySummary, reply: Reply | LooseReply) -> None:
     if not summary.model and reply.model:
         summary.model = reply.model
-    members = UsageMembers(reply.usage, reply.x_groq, reply.timings)
-    summary.usage = read_usage(members) or summary.usage
+    usage = read_usage(reply.usage, reply.x_groq, reply.timings)
+    if usage is not None:
+        summary.usage = usage
 
 
 def _note_choice(
@@ -175,16 +180,19 @@ def _note_choice(
     else:
         characters, started = _measure_loosely(content)
     summary.output_characters += characters
-    summary.content_started = summary.content_started or started
+    if started:
+        summary.content_started = True
 
 
 def _measure(content: Content) -> tuple[int, bool]:
     """Return the number of generated characters and whether there is any content."""
-    characters = (
-        len(content.content or "")
-        + len(content.refusal or "")
-        + len(content.reasoning_content or content.reasoning or "")
-    )
+    characters = len(content.content) if content.content else 0
+    if content.refusal:
+        characters += len(content.refusal)
+    if thought := content.reasoning_content or content.reasoning:
+        characters += len(thought)
+    if not content.tool_calls and content.function_call is None:
+        return characters, characters > 0 or not is_null(content.audio)
     calls = list(content.tool_calls or ())
     if content.function_call is not None:
         calls.append(ToolCall(function=content.function_call))

@@ -8,7 +8,7 @@ was used: parts are cut down to fit their whole, never the other way round.
 """
 
 import msgspec
-from msgspec import UNSET, Raw, Struct
+from msgspec import UNSET, Raw
 
 from adapters.wire.schemas.openai_chat import (
     CompletionDetails,
@@ -28,27 +28,25 @@ _TIMINGS = msgspec.json.Decoder(LlamaTimings)
 _MOST_TOKENS = 2**40
 
 
-class UsageMembers(Struct, frozen=True, gc=False):
-    """The members of a reply or frame in which vendors report usage."""
-
-    usage: MaybeRaw = UNSET
-    x_groq: MaybeRaw = UNSET
-    timings: MaybeRaw = UNSET
-
-
 def is_null(value: MaybeRaw) -> bool:
     """Tell whether a member is absent or null."""
-    return not isinstance(value, Raw) or bytes(value) == b"null"
+    # Absence first: it is the usual case, and every frame of a stream asks several times.
+    return value is UNSET or bytes(value) == b"null"
 
 
-def read_usage(members: UsageMembers) -> TokenUsage | None:
-    """Return the usage reported in one of the members, or None when there is none to be used."""
-    if not is_null(members.usage):
-        return parse_usage(members.usage)
-    if not is_null(members.x_groq):
-        return parse_usage(_decode_groq(members.x_groq))
-    if not is_null(members.timings):
-        return _parse_timings(members.timings)
+def read_usage(
+    usage: MaybeRaw = UNSET, x_groq: MaybeRaw = UNSET, timings: MaybeRaw = UNSET
+) -> TokenUsage | None:
+    """Return the usage that vendors report in one of these members of a reply or frame.
+
+    None when there is none to be used.
+    """
+    if not is_null(usage):
+        return parse_usage(usage)
+    if not is_null(x_groq):
+        return parse_usage(_decode_groq(x_groq))
+    if not is_null(timings):
+        return _parse_timings(timings)
     return None
 
 

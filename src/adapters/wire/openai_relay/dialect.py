@@ -104,9 +104,12 @@ class OpenAIRelayCodec(DialectCodec):
         files, file_bytes = 0, 0
         for part in form_parts(body, self._content_type):
             size = part.value.end - part.value.start
+            governs = part.name in ("model", "stream", "n", "user")
+            if governs and part.is_file:
+                raise InvalidRequest(f"The field '{part.name}' is no file.", param=part.name)
             if part.is_file:
                 files, file_bytes = files + 1, file_bytes + size
-            elif part.name in ("model", "stream", "n", "user"):
+            elif governs:
                 if part.name in fields:
                     raise InvalidRequest(
                         f"The field '{part.name}' is given twice.", param=part.name

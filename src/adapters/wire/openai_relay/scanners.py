@@ -6,6 +6,7 @@ from msgspec import UNSET, Raw, Struct
 from adapters.wire.governing import MaybeRaw
 from adapters.wire.openai_chat.usage import is_null, parse_usage
 from adapters.wire.openai_errors import failure_for, parse_error, status_of
+from adapters.wire.openai_responses.usage import parse_usage as parse_kept_usage
 from adapters.wire.scanning import WholeReplyScanner
 from adapters.wire.sse import LARGEST_EVENT, Event, EventSplitter
 from adapters.wire.upstream_errors import MessageScrubber
@@ -39,10 +40,18 @@ class _Reply(Struct, frozen=True):
     type: str | None = None
     usage: MaybeRaw = UNSET
     error: MaybeRaw = UNSET
+    response: MaybeRaw = UNSET
+
+
+class _Kept(Struct, frozen=True):
+    """A kept answer, as events carry it."""
+
+    usage: MaybeRaw = UNSET
 
 
 _REPLY = msgspec.json.Decoder(_Reply)
 _IO_USAGE = msgspec.json.Decoder(_IoUsage)
+_KEPT = msgspec.json.Decoder(_Kept)
 
 
 class JsonRelayScanner(WholeReplyScanner):
@@ -69,7 +78,9 @@ class JsonRelayScanner(WholeReplyScanner):
         if not is_null(reply.error):
             found = parse_error(reply.error)
             raise failure_for(status_of(found), found, self._scrubber)
-        if not self._free:
+        if self._free:
+            self._summary.kept_usage = parse_kept_usage(reply.usage)
+        else:
             self._summary.usage = _usage(reply.usage)
         self._summary.content_started = True
         return body
@@ -147,9 +158,20 @@ class EventRelayScanner(ReplyScanner):
             found = parse_error(reply.error)
             raise failure_for(status_of(found), found, self._scrubber)
         self._summary.content_started = True
-        usage = _usage(reply.usage)
-        if usage is not None and not self._free:
+        if self._free:
+            self._summary.kept_usage = _usage_within(reply.response) or self._summary.kept_usage
+        elif (usage := _usage(reply.usage)) is not None:
             self._summary.usage = usage
+
+
+def _usage_within(response: MaybeRaw) -> TokenUsage | None:
+    """Return the usage of the kept answer that an event carries, None when it tells none."""
+    if not isinstance(response, Raw):
+        return None
+    try:
+        return parse_kept_usage(_KEPT.decode(response).usage)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _usage(value: MaybeRaw) -> TokenUsage | None:

@@ -24,6 +24,7 @@ from adapters.wire.thinking_levels import effort_of
 from domain.inference.conversation import Message, Role
 from domain.inference.dialect import Dialect, WireFormat
 from domain.inference.fields import Fate
+from domain.inference.hosted_tools import without_foreign_tools
 from domain.inference.request import (
     Effort,
     InferenceRequest,
@@ -50,6 +51,7 @@ def encode_request(request: InferenceRequest, target: WireTarget) -> Encoded:
     request = _without_defaults(request)
     fates = fates_for(request.source)
     dropped = dropped_fields(request, WireFormat.OPENAI_RESPONSES, fates)
+    request = without_foreign_tools(request, WireFormat.OPENAI_RESPONSES)
     own = request.source is Dialect.OPENAI_RESPONSES
     names = names_of(request)
     writer = ItemWriter(names, marks=request.source in OPENAI_DIALECTS)
@@ -70,7 +72,7 @@ def encode_request(request: InferenceRequest, target: WireTarget) -> Encoded:
     _put(body, "top_p", request.sampling.top_p)
     _put(body, "top_logprobs", request.sampling.top_logprobs)
     _put(body, "text", _text(request))
-    _put(body, "reasoning", _reasoning(request.reasoning))
+    _put(body, "reasoning", _reasoning(request.reasoning, request.source))
     if request.end_user is not None:
         body["safety_identifier"] = fitting_identifier(request.end_user)
     if request.cache_key is not None:
@@ -152,7 +154,7 @@ def format_of(shape: ResponseFormat) -> JsonObject:
     return written
 
 
-def _reasoning(reasoning: Reasoning | None) -> JsonObject | None:
+def _reasoning(reasoning: Reasoning | None, source: Dialect) -> JsonObject | None:
     """Return `reasoning`.
 
     Thinking forbidden is left to the default: models differ in how little they can be told to
@@ -171,7 +173,7 @@ def _reasoning(reasoning: Reasoning | None) -> JsonObject | None:
         written["effort"] = effort.value
     if reasoning.summary is not None:
         written["summary"] = reasoning.summary
-    elif reasoning.show:
+    elif reasoning.shown_to(source):
         written["summary"] = "auto"
     return written or None
 

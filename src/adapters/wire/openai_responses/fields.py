@@ -199,6 +199,7 @@ def _item(kind: str, **members: RequestField) -> dict[str, RequestField]:
 
 
 _HOSTED = refused("kept whole for its own vendor")
+_OFFERED = passed("other providers are not offered it; refused where it has to be called")
 _HOSTED_ITEMS = (
     "apply_patch_call",
     "apply_patch_call_output",
@@ -317,7 +318,7 @@ def _tool_fields(base: str) -> dict[str, RequestField]:
         **{f"{base}[custom].{name}": field for name, field in custom.items()},
         **{f"{inner}[function].{name}": field for name, field in function.items()},
         **{f"{inner}[custom].{name}": field for name, field in custom.items()},
-        **dict.fromkeys((f"{base}[{kind}]" for kind in _HOSTED_TOOLS), _HOSTED),
+        **dict.fromkeys((f"{base}[{kind}]" for kind in _HOSTED_TOOLS), _OFFERED),
     }
 
 
@@ -372,7 +373,8 @@ REQUEST_FIELDS: RequestFields = {
     "tool_choice[custom]": mapped("tool_choice.named"),
     "tool_choice[allowed_tools]": mapped("tool_choice.allowed", "with functions and custom tools"),
     **dict.fromkeys(
-        (f"tool_choice[{kind}]" for kind in _HOSTED_CHOICES), passed("of tools the vendor runs")
+        (f"tool_choice[{kind}]" for kind in _HOSTED_CHOICES),
+        refused("beside tools the vendor runs"),
     ),
     "parallel_tool_calls": mapped("parallel_tool_calls"),
     "max_output_tokens": mapped("max_output_tokens"),

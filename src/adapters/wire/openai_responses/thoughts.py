@@ -19,7 +19,7 @@ from typing import Literal
 
 from msgspec import structs
 
-from adapters.wire.opaque_state import unwrap_state, wrap_state
+from adapters.wire.opaque_state import NO_STATE, unwrap_state, wrap_state
 from domain.inference.conversation import (
     OpaqueState,
     Part,
@@ -34,9 +34,8 @@ Owner = Literal["", "redacted", "text", "call", "nothing"]
 OWN = WireFormat.OPENAI_RESPONSES
 SEPARATOR = "\n\n"
 """Between the parts of a summary, when they become one text."""
-
-
-_NO_STATE = OpaqueState(origin=WireFormat.OPENAI_CHAT, data="")
+# No model makes more calls at once; a bound keeps the search short in turns made up to be long.
+_FURTHEST = 256
 
 
 def is_foreign(encrypted: str) -> bool:
@@ -59,7 +58,7 @@ def reasoning_item(
     `identifier` is used for state of other formats; `owner` says what the state belongs to, if not
     to this thinking.
     """
-    state = part.state or _NO_STATE
+    state = part.state or NO_STATE
     identifier = (state.id if state.origin is OWN else "") or identifier
     item: dict[str, object] = {"id": identifier} if identifier else {}
     return item | {
@@ -122,7 +121,7 @@ def _sign_text(parts: list[Part], state: OpaqueState) -> None:
 
 
 def _sign_call(parts: list[Part], state: OpaqueState) -> None:
-    for index in range(len(parts) - 1, -1, -1):
+    for index in range(len(parts) - 1, max(-1, len(parts) - 1 - _FURTHEST), -1):
         part = parts[index]
         if isinstance(part, ToolCallPart) and part.state is None:
             parts[index] = structs.replace(part, state=state)

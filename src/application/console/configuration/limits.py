@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from msgspec.structs import replace
-
 from application.console.configuration.plan import Planned, field_changes
 from application.console.configuration.planning import (
     Planning,
@@ -20,6 +18,7 @@ from application.console.limits.documents import (
     BudgetEntry,
     RuleEntry,
     budget_of,
+    in_place_of,
     rule_of,
     unit_of,
     written,
@@ -79,7 +78,7 @@ def _plan(
             continue
         target = target_of(limit)
         existing = stored.pop(target, None)
-        wanted = limit if existing is None else _in_place_of(existing, limit)
+        wanted = limit if existing is None else in_place_of(existing, limit)
         planning.limits[target] = begun(wanted, existing, planning.now_ms)
         upserts.append(_comparison(planning, kind, name, existing, planning.limits[target]))
     if not planning.prune:
@@ -110,13 +109,6 @@ def _comparison(
     if not changes:
         return unchanged(kind, name)
     return update(kind, name, changes, lambda tx: tx.limits.update(wanted))
-
-
-def _in_place_of(stored: Limit, limit: Limit) -> Limit:
-    """Return `limit` with what the document cannot say: its id, and whom alerts go to."""
-    if isinstance(limit, BudgetCap) and isinstance(stored, BudgetCap):
-        return replace(limit, id=stored.id, channels=stored.channels)
-    return replace(limit, id=stored.id)
 
 
 def _deletion(kind: str, name: str, limit: Limit) -> Planned:

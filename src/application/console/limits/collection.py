@@ -239,7 +239,7 @@ class LimitCollection(Generic[L, E, P, V]):
             present = await self._with_target(tx, wanted) if row.op == "set" else None
             if present is None:
                 return None, wanted
-            return present, msgspec.structs.replace(wanted, id=present.id)
+            return present, documents.in_place_of(present, wanted)
         present = await self._existing(tx, row.id or "")
         return present, present if row.op == "delete" else self._merged(present, row.changes, names)
 
@@ -263,7 +263,7 @@ class LimitCollection(Generic[L, E, P, V]):
             raise InvalidRequest(
                 "A rule cannot become a concurrency cap, nor the other way round.", param="metric"
             )
-        return merged
+        return documents.in_place_of(present, merged)
 
     async def _with_target(self, tx: Transaction, wanted: L) -> L | None:
         return next(

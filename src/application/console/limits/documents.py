@@ -6,8 +6,9 @@ Concurrency caps are written among the rules, with the metric `concurrency` and 
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import TypeVar
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, structs
 
 from application.console.limits.names import Names
 from domain.errors import InvalidRequest
@@ -29,6 +30,7 @@ from domain.limits.windows import Window
 from domain.money import NANO_PER_USD, usd_from_nano
 
 Rule = WindowRule | ConcurrencyCap
+L = TypeVar("L", bound=Limit)
 
 
 class RuleMetric(StrEnum):
@@ -241,6 +243,13 @@ def budget_view(cap: BudgetCap, names: Names) -> BudgetView:
         mode=entry.mode,
         enabled=entry.enabled,
     )
+
+
+def in_place_of(stored: L, limit: L) -> L:
+    """Return `limit` with what its written form cannot say: its id, and whom alerts go to."""
+    if isinstance(limit, BudgetCap) and isinstance(stored, BudgetCap):
+        return structs.replace(limit, id=stored.id, channels=stored.channels)
+    return structs.replace(limit, id=stored.id)
 
 
 def counted(amount: Decimal, unit: BudgetUnit | None) -> int:

@@ -232,9 +232,15 @@ def end_of(until: datetime) -> int:
 
 
 def checked_reason(reason: str) -> str:
-    """Return the reason without surrounding space. Raises `InvalidRequest`: it is too long."""
-    if len(reason) > _LONGEST_REASON:
-        raise InvalidRequest("The reason is too long.", param="reason")
+    """Return the reason without surrounding space.
+
+    Raises:
+        InvalidRequest: it is too long, or holds NUL, which PostgreSQL cannot.
+    """
+    if len(reason) > _LONGEST_REASON or "\0" in reason:
+        raise InvalidRequest(
+            f"The reason must be text of at most {_LONGEST_REASON} characters.", param="reason"
+        )
     return reason.strip()
 
 

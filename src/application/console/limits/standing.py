@@ -14,12 +14,12 @@ from application.ports.limits import LimitMaintenance, LimitStore
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.errors import InvalidRequest, NotFound
 from domain.inference.dialect import Surface
-from domain.limits.amounts import Spend
+from domain.limits.amounts import MAX_COUNT, Spend
 from domain.limits.entries import BudgetEntry, Entry, LeaseEntry, WindowEntry
 from domain.limits.explanation import ExplainedLimit, explain
 from domain.limits.policy import LimitPolicy
 from domain.limits.rules import HolderKind, Limit, Metric
-from domain.money import nano_from_usd
+from domain.money import nano_from_usd, usd_from_nano
 from domain.subjects import Subject, SubjectKind
 
 _SURFACES = (Surface.AI_GATEWAY, Surface.MCP_GATEWAY)
@@ -111,10 +111,15 @@ class LimitStandings:
             NotFound: no such key, user, model or provider.
             ServiceUnavailable: the counters cannot be asked now.
         """
-        if question.tokens < 0 or question.cost_usd < 0 or not question.cost_usd.is_finite():
+        cost = question.cost_usd
+        if not cost.is_finite() or not 0 <= cost <= usd_from_nano(MAX_COUNT):
+            raise InvalidRequest(
+                f"The cost must be between 0 and {usd_from_nano(MAX_COUNT)}.", param="cost_usd"
+            )
+        if question.tokens < 0:
             raise InvalidRequest("An estimate cannot be negative.", param="tokens")
         try:
-            estimate = Spend(tokens=question.tokens, nano_usd=nano_from_usd(question.cost_usd))
+            estimate = Spend(tokens=question.tokens, nano_usd=nano_from_usd(cost))
         except ValueError as error:
             raise InvalidRequest(f"The estimate is too large: {error}.", param="tokens") from error
         async with self._uow.begin() as tx:

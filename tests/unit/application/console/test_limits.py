@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from application.console.limits.chains import Question
+from application.console.limits.collection import Row
 from application.console.limits.documents import (
     BudgetEntry,
     BudgetPatch,
@@ -101,6 +102,26 @@ async def test_a_budget_can_change_its_unit_with_its_amount(limits: LimitService
     for tiny in ("0.0000000001", "NaN", "Infinity", "-1"):
         with pytest.raises(InvalidRequest):
             await limits.budgets.update(made.view.id, BudgetPatch(limit=Decimal(tiny)))
+
+
+async def test_a_change_of_a_budget_keeps_whom_its_alerts_go_to(
+    stored: Configuration, limits: LimitServices
+) -> None:
+    entry = BudgetEntry(subject="platform", period=Period.DAILY, limit=Decimal(1000))
+    made = await limits.budgets.create(entry)
+    async with stored.uow.begin() as tx:
+        cap = await tx.limits.find(made.view.id)
+        assert isinstance(cap, BudgetCap)
+        await tx.limits.update(replace(cap, channels=("ops", "finance")))
+        await tx.commit()
+    await limits.budgets.update(made.view.id, BudgetPatch(limit=Decimal(2000)))
+    row = Row[BudgetEntry, BudgetPatch](op="set", entry=replace(entry, limit=Decimal(3000)))
+    (outcome,) = await limits.budgets.bulk([row])
+    assert (outcome.status, outcome.item and outcome.item.limit) == ("updated", 3000)
+    async with stored.uow.begin() as tx:
+        cap = await tx.limits.find(made.view.id)
+    assert isinstance(cap, BudgetCap)
+    assert (cap.limit, cap.channels) == (3000, ("ops", "finance"))
 
 
 async def test_a_budget_counts_from_when_it_was_made_or_enabled_again(

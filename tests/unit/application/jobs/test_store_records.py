@@ -45,7 +45,13 @@ class World:
     def bus(self, consumer: str = "worker") -> MemoryEventBus:
         return MemoryEventBus(self.stream, consumer=consumer, clock=self.clock)
 
-    def job(self, consumer: str = "worker", *, give_up_after_ms: int = 3_600_000) -> StoreRecords:
+    def job(
+        self,
+        consumer: str = "worker",
+        *,
+        give_up_after_ms: int = 3_600_000,
+        pause_s: float = 0.0,
+    ) -> StoreRecords:
         return StoreRecords(
             self.bus(consumer),
             self.sink,
@@ -53,6 +59,7 @@ class World:
             clock=self.clock,
             randomness=EvenRandomness(),
             wait_ms=1,
+            pause_s=pause_s,
             longest_pause_s=0.001,
             give_up_after_ms=give_up_after_ms,
             max_attempts=6,
@@ -82,6 +89,23 @@ async def test_waiting_batches_are_delivered_together(world: World) -> None:
     assert await world.stored() == records
     assert world.sink.deliveries == [5]
     assert not world.stream.entries
+
+
+async def test_what_comes_soon_after_a_delivery_is_delivered_together(world: World) -> None:
+    first, *later = [make_record() for _ in range(4)]
+    delivered = asyncio.Event()
+    world.sink.before = lambda _: delivered.set()
+    running = asyncio.ensure_future(world.job(pause_s=0.2).run())
+    await world.publish(batch_of_records(first))
+    await delivered.wait()
+    for record in later:
+        await world.publish(batch_of_records(record))
+        await asyncio.sleep(0.01)  # long enough to be received alone
+    async with asyncio.timeout(5):
+        while len(await world.stored()) < 4:  # noqa: ASYNC110 - the sink has no event
+            await asyncio.sleep(0.01)
+    running.cancel()
+    assert world.sink.deliveries == [1, 3]
 
 
 async def test_an_unreachable_sink_is_asked_until_it_answers(world: World) -> None:

@@ -84,7 +84,7 @@ def test_permission_is_for_the_range_given_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "form", ["::ffff:{}", "::ffff:0:0", "64:ff9b::{}", "::{}", "2002:{hex}::1"]
+    "form", ["::ffff:{}", "::ffff:0:{}", "::ffff:0:0", "64:ff9b::{}", "::{}", "2002:{hex}::1"]
 )
 def test_ipv6_forms_are_judged_by_the_ipv4_address_inside(form: str) -> None:
     for inside in ("169.254.169.254", "127.0.0.1", "10.0.0.1"):

@@ -6,6 +6,7 @@ from anthropic import APIStatusError
 from hypothesis import given, settings
 
 from adapters.wire.anthropic_messages.dialect import AnthropicMessagesCodec
+from adapters.wire.opaque_state import NO_STATE, wrap_state
 from application.ports.dialect import NOT_IN_URL, PublicError
 from domain.accounting.usage import TokenUsage
 from domain.errors import UpstreamUnavailable
@@ -61,7 +62,7 @@ def as_blocks(parts: tuple[Any, ...]) -> list[dict[str, Any]]:
             case ThinkingPart(redacted=True, state=OpaqueState() as state):
                 blocks.append({"type": "redacted_thinking", "data": state.data})
             case ThinkingPart():
-                signature = part.state.data if part.state else ""
+                signature = part.state.data if part.state else wrap_state(NO_STATE)
                 blocks.append({"type": "thinking", "thinking": part.text, "signature": signature})
             case ToolCallPart():
                 blocks.append(

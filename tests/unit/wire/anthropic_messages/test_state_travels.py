@@ -20,6 +20,8 @@ from domain.inference.conversation import (
     ToolCallPart,
 )
 from domain.inference.dialect import Dialect, WireFormat
+from domain.inference.events import BlockDelta, BlockEnded, BlockStarted
+from domain.inference.head import RequestHead
 from domain.inference.request import InferenceRequest
 from domain.inference.response import Candidate, FinishReason, InferenceResponse
 from tests.support.canonical import STATES
@@ -91,3 +93,49 @@ def test_state_of_another_provider_does_not_reach_anthropic(data: str) -> None:
         {"type": "tool_use", "id": "c", "name": "now", "input": {}},
     ]
     assert encoded.dropped == ("thinking.foreign_state",)
+
+
+def unsigned_thought(text: str = "hm") -> Json:
+    """Return the block in which a client is given a thought that its provider did not sign."""
+    parts = (ThinkingPart(text=text),)
+    candidate = Candidate(parts=parts, finish=FinishReason.STOP)
+    reply = InferenceResponse(id="", model="", candidates=(candidate,), usage=None)
+    block: Json = json.loads(CODEC.encode_reply(reply, context()))["content"][0]
+    return block
+
+
+def test_a_thought_that_nobody_signed_has_a_signature_for_the_client_and_comes_back_without() -> (
+    None
+):
+    block = unsigned_thought()
+    assert block["thinking"] == "hm"
+    assert block["signature"].startswith("twst1_")
+    turn = {"role": "assistant", "content": [block, {"type": "text", "text": "Hi"}]}
+    body = json.dumps({"model": "m", "max_tokens": 9, "messages": [turn]}).encode()
+    decoded = CODEC.decode(body, NOT_IN_URL)
+    assert decoded.messages[0].parts == (ThinkingPart(text="hm"), TextPart(text="Hi"))
+    encoded = WIRE.encode_request(decoded, WireTarget(model="m"))
+    assert json.loads(encoded.body)["messages"][0]["content"] == [{"type": "text", "text": "Hi"}]
+    passed = WIRE.edit_request(body, RequestHead(model="m"), WireTarget(model="m"))
+    assert json.loads(passed)["messages"][0]["content"] == [{"type": "text", "text": "Hi"}]
+
+
+def test_a_streamed_thought_that_nobody_signed_is_signed_as_a_whole_one_is() -> None:
+    encoder = CODEC.stream_encoder(context())
+    written = b"".join(
+        encoder.encode(event)
+        for event in (
+            BlockStarted(index=0, kind="thinking"),
+            BlockDelta(index=0, text="hm"),
+            BlockEnded(index=0),
+        )
+    )
+    deltas = [
+        json.loads(line.removeprefix(b"data: "))["delta"]
+        for line in written.split(b"\n")
+        if line.startswith(b'data: {"type":"content_block_delta"')
+    ]
+    assert deltas == [
+        {"type": "thinking_delta", "thinking": "hm"},
+        {"type": "signature_delta", "signature": unsigned_thought()["signature"]},
+    ]

@@ -57,6 +57,10 @@ def test_an_object_that_was_open_is_not_the_same() -> None:
             {"type": "string", "format": "iri"},
             {"type": "string", "description": '{"format":"iri"}'},
         ),
+        (
+            {"type": "string", "format": {"a": []}},
+            {"type": "string", "description": '{"format":{"a":[]}}'},
+        ),
         ({"type": "array", "minItems": 2}, {"type": "array", "description": '{"minItems":2}'}),
         (
             {"type": "string", "pattern": "(?=a)"},

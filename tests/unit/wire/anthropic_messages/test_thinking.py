@@ -116,6 +116,17 @@ def test_a_wish_is_put_in_the_terms_of_the_model(
     assert encoded.dropped == ()
 
 
+def test_a_model_that_hides_its_thoughts_is_told_to_show_them_where_a_budget_means_shown() -> None:
+    request = InferenceRequest(
+        source=Dialect.BEDROCK_CONVERSE,
+        model="m",
+        messages=(HI,),
+        reasoning=Reasoning(enabled=True, budget_tokens=2500),
+    )
+    encoded = WIRE.encode_request(request, WireTarget(model="claude-opus-4-7"))
+    assert wishes(encoded) == adaptive("low", display="summarized")
+
+
 @pytest.mark.parametrize("model", ["claude-opus-5-5", "claude-fable-5", "claude-mythos-preview"])
 def test_a_model_that_always_thinks_thinks_little_when_it_should_not(model: str) -> None:
     encoded = encode(OFF, model)

@@ -7,6 +7,7 @@ from msgspec import structs
 from adapters.wire.anthropic_messages.dialect import AnthropicMessagesCodec
 from adapters.wire.anthropic_messages.wire import AnthropicMessagesWire
 from adapters.wire.codec import WireTarget
+from adapters.wire.opaque_state import NO_STATE, wrap_state
 from adapters.wire.upstream_errors import MessageScrubber
 from application.ports.dialect import NOT_IN_URL
 from domain.accounting.usage import TokenUsage
@@ -206,7 +207,7 @@ def test_every_kind_of_part_is_written() -> None:
     ) == [
         {"type": "thinking", "thinking": "hm", "signature": "Eq+/="},
         {"type": "redacted_thinking", "data": "Eq+/="},
-        {"type": "thinking", "thinking": "unsigned", "signature": ""},
+        {"type": "thinking", "thinking": "unsigned", "signature": wrap_state(NO_STATE)},
         {"type": "text", "text": "It rains.", "citations": [CITATION]},
         {"type": "tool_use", "id": "c", "name": "now", "input": {}},
         {"type": "tool_use", "id": "d", "name": "look", "input": {"arguments": '{"a":'}},

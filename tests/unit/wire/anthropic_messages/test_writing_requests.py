@@ -27,6 +27,7 @@ from domain.inference.request import (
     FunctionTool,
     ResponseFormat,
     Sampling,
+    ToolChoice,
     VendorTool,
 )
 from tests.unit.wire.anthropic_messages.writing import (
@@ -327,7 +328,8 @@ def test_content_that_anthropic_cannot_read_is_refused_by_name(part: Part, field
             {
                 "tools": (
                     VendorTool(origin=WireFormat.GEMINI_GENERATE, kind="googleSearch", raw={}),
-                )
+                ),
+                "tool_choice": ToolChoice(mode="required"),
             },
             "vendor.gemini_generate.googleSearch",
         ),

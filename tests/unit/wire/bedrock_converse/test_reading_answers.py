@@ -120,6 +120,12 @@ def test_a_stream_is_read_with_its_usage_after_its_end() -> None:
             ThinkingPart(redacted=True, state=OpaqueState(origin=OWN, data="AAECAw==")),
         ),
         (
+            delta(0, reasoningContent={"redactedContent": "é"})
+            + delta(0, reasoningContent={"redactedContent": "AgM="})
+            + stop(0),
+            ThinkingPart(redacted=True, state=OpaqueState(origin=OWN, data="éAgM=")),
+        ),
+        (
             start(0, image={"format": "png"})
             + delta(0, image={"source": {"bytes": "AAE="}})
             + delta(0, image={"source": {"bytes": "AgM="}})

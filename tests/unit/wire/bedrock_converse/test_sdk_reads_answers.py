@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError, EventStreamError
 from hypothesis import given
 
 from adapters.wire.bedrock_converse.dialect import BedrockConverseCodec
-from application.ports.dialect import PublicError, StreamEncoder
+from application.ports.dialect import PublicError, RequestTarget, StreamEncoder
 from domain.accounting.usage import TokenUsage
 from domain.inference.conversation import (
     Citation,
@@ -18,6 +18,7 @@ from domain.inference.conversation import (
     Part,
     RefusalPart,
     TextPart,
+    ThinkingPart,
     ToolCallPart,
     VendorPart,
 )
@@ -265,6 +266,22 @@ def test_state_of_other_vendors_is_a_signature_right_after_what_it_belongs_to() 
     assert text["signature"].startswith("previous:")
     streamed = content(*call(0, "f", "{}"), BlockEnded(index=0, state=state))
     assert streamed == found
+
+
+def test_a_thought_that_nobody_signed_has_a_signature_for_the_client_and_comes_back_without() -> (
+    None
+):
+    found = blocks(ThinkingPart(text="Hm"))
+    assert found[0]["reasoningContent"]["reasoningText"]["signature"].startswith("twst1_")
+    streamed = content(
+        BlockStarted(index=0, kind="thinking"),
+        BlockDelta(index=0, text="Hm"),
+        BlockEnded(index=0),
+    )
+    assert streamed == found
+    turns = [{"role": "assistant", "content": found}]
+    asked = CODEC.decode(json.dumps({"messages": turns}).encode(), RequestTarget(model="m"))
+    assert asked.messages[0].parts == (ThinkingPart(text="Hm"),)
 
 
 ERRORS = [

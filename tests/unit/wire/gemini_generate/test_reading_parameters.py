@@ -343,3 +343,9 @@ def test_the_official_clients_request_is_understood_whole() -> None:
         sampling=Sampling(top_k=40),
         response_format=ResponseFormat(kind="json_schema", schema={"type": "string"}),
     )
+
+
+def test_a_count_that_no_number_can_hold_stays_a_text() -> None:
+    schema: dict[str, object] = {"type": "ARRAY", "maxItems": "9" * 5000, "minItems": "2"}
+    converted = to_json_schema(schema)
+    assert converted == {"type": "array", "maxItems": "9" * 5000, "minItems": 2}

@@ -17,7 +17,7 @@ from domain.inference.conversation import (
     TextPart,
     ThinkingPart,
 )
-from domain.inference.dialect import WireFormat
+from domain.inference.dialect import Dialect, WireFormat
 from domain.inference.request import (
     CustomTool,
     Effort,
@@ -62,10 +62,10 @@ def test_tools_keep_their_schemas_as_they_are() -> None:
     assert bare == {"name": "c"}
 
 
-def test_hosted_tools_of_others_are_refused() -> None:
+def test_hosted_tools_of_others_are_refused_where_they_have_to_be_called() -> None:
     tool = VendorTool(origin=WireFormat.ANTHROPIC_MESSAGES, kind="web_search_20250305", raw={})
     with pytest.raises(UnsupportedField) as caught:
-        encoded(tools=(tool,))
+        encoded(tools=(tool,), tool_choice=ToolChoice(mode="required"))
     assert caught.value.param == "vendor.anthropic_messages.web_search_20250305"
 
 
@@ -127,6 +127,23 @@ def test_how_much_to_think_is_said_the_way_the_model_takes_it(
 ) -> None:
     found = body(model=model, reasoning=reasoning)
     assert found.get("generationConfig", {}).get("thinkingConfig") == config
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "shown"),
+    [
+        (Reasoning(enabled=True, budget_tokens=2048), True),
+        (Reasoning(enabled=True, budget_tokens=2048, show=False), False),
+        (Reasoning(enabled=True, adaptive=True), None),
+        (Reasoning(effort=Effort.LOW), None),
+    ],
+)
+@pytest.mark.parametrize("source", [Dialect.ANTHROPIC_MESSAGES, Dialect.BEDROCK_CONVERSE])
+def test_thinking_with_a_budget_is_included_for_clients_to_whom_that_means_shown(
+    source: Dialect, reasoning: Reasoning, shown: bool | None
+) -> None:
+    found = body(reasoning=reasoning, source=source).get("generationConfig", {})
+    assert found.get("thinkingConfig", {}).get("includeThoughts") is shown
 
 
 def test_of_effort_and_budget_the_model_gets_the_one_that_it_takes() -> None:

@@ -414,7 +414,10 @@ SEARCH = VendorTool(origin=WireFormat.ANTHROPIC_MESSAGES, kind="web_search", raw
         ({"messages": (user(VideoPart(source=ELSEWHERE)),)}, "video.url"),
         ({"messages": (assistant(ImagePart(source=PNG)),)}, "image.data"),
         ({"messages": (assistant(AudioPart(source=Media(data="AA"))),)}, "audio.data"),
-        ({"tools": (SEARCH,)}, "vendor.anthropic_messages.web_search"),
+        (
+            {"tools": (SEARCH,), "tool_choice": ToolChoice(mode="required")},
+            "vendor.anthropic_messages.web_search",
+        ),
         (
             {
                 "messages": (

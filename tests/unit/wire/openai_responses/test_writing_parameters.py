@@ -135,9 +135,27 @@ def test_a_choice_says_of_what_kind_its_tools_are(choice: ToolChoice, written: o
 def test_how_much_to_think_is_an_effort(
     reasoning: Reasoning, written: dict[str, Any] | None, dropped: tuple[str, ...]
 ) -> None:
-    found = encoded(reasoning=reasoning)
+    found = encoded(reasoning=reasoning, source=Dialect.OPENAI_CHAT)
     assert json.loads(found.body).get("reasoning") == written
     assert found.dropped == dropped
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "summary"),
+    [
+        (Reasoning(enabled=True, budget_tokens=1024), "auto"),
+        (Reasoning(enabled=True, budget_tokens=1024, show=False), None),
+        (Reasoning(enabled=True, adaptive=True), None),
+        (Reasoning(enabled=False), None),
+        (Reasoning(effort=Effort.LOW), None),
+    ],
+)
+@pytest.mark.parametrize("source", [Dialect.ANTHROPIC_MESSAGES, Dialect.BEDROCK_CONVERSE])
+def test_thinking_with_a_budget_is_summarised_for_clients_to_whom_that_means_shown(
+    source: Dialect, reasoning: Reasoning, summary: str | None
+) -> None:
+    found = json.loads(encoded(reasoning=reasoning, source=source).body)
+    assert found.get("reasoning", {}).get("summary") == summary
 
 
 def test_a_schema_without_a_fitting_name_gets_one() -> None:
@@ -258,7 +276,10 @@ DATA = Media(media_type="x/y", data="AAAA")
         ),
         (
             (),
-            {"tools": (VendorTool(origin=WireFormat.GEMINI_GENERATE, kind="search", raw={}),)},
+            {
+                "tools": (VendorTool(origin=WireFormat.GEMINI_GENERATE, kind="search", raw={}),),
+                "tool_choice": ToolChoice(mode="required"),
+            },
             "vendor.gemini_generate.search",
         ),
     ],
