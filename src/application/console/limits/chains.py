@@ -52,11 +52,7 @@ async def chain_of(tx: Transaction, question: Question) -> SubjectChain:
         return _without(chain, SubjectKind.MCP_SERVER, *(() if has_key else (SubjectKind.API_KEY,)))
     if question.model is None:
         raise InvalidRequest("Say for which model.", param="model")
-    providers = await tx.providers.all()
-    catalog = Catalog(
-        models={model.name: model for model in await tx.models.all()},
-        providers={provider.id: provider for provider in providers},
-    )
+    catalog = Catalog.of(await tx.models.all(), await tx.providers.all())
     model = catalog.model(question.model)
     chain = SubjectChain.for_inference(
         caller,
