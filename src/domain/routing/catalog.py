@@ -92,6 +92,11 @@ class Route(Struct, frozen=True, kw_only=True):
     tpm: int | None = None
     max_in_flight: int | None = None
 
+    @property
+    def is_capped(self) -> bool:
+        """Whether attempts here have something to reserve (`LimitPolicy.bind_attempt`)."""
+        return any(cap is not None for cap in (self.rpm, self.tpm, self.max_in_flight))
+
 
 class Model(Struct, frozen=True, kw_only=True):
     """A model under the name clients use.
