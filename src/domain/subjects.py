@@ -9,12 +9,16 @@ from domain.keys.api_key import Caller
 
 
 class SubjectKind(StrEnum):
-    """Kinds of subjects, most specific first: the order in which limits are evaluated."""
+    """Kinds of subjects, most specific first: the order in which limits are evaluated.
+
+    A route bears only its own caps (`domain.limits.route_caps`); no stored limit hangs on one.
+    """
 
     API_KEY = "api_key"
     USER = "user"
     TEAM = "team"
     MODEL = "model"
+    ROUTE = "route"
     PROVIDER = "provider"
     MCP_SERVER = "mcp_server"
     PLATFORM = "platform"

@@ -1,6 +1,6 @@
 """Providers, public models and the routes between them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import StrEnum
 
@@ -92,12 +92,18 @@ class Route(Struct, frozen=True, kw_only=True):
     tpm: int | None = None
     max_in_flight: int | None = None
 
+    @property
+    def is_capped(self) -> bool:
+        """Whether attempts here have something to reserve (`LimitPolicy.bind_attempt`)."""
+        return any(cap is not None for cap in (self.rpm, self.tpm, self.max_in_flight))
+
 
 class Model(Struct, frozen=True, kw_only=True):
     """A model under the name clients use.
 
     Attributes:
         max_output_tokens: the most tokens one answer can have, for estimates; None when not known.
+        aliases: its other public names.
         strategy: how the routes of one tier are put in order.
         affinity: what keeps a conversation on its route.
         fallbacks: public names of the models to go on to when no route of this one can serve.
@@ -113,6 +119,7 @@ class Model(Struct, frozen=True, kw_only=True):
     max_output_tokens: int | None = None
     created_at_ms: int = 0
     enabled: bool = True
+    aliases: tuple[str, ...] = ()
     strategy: Strategy = Strategy.WEIGHTED
     affinity: Affinity = Affinity.SESSION
     fallbacks: tuple[str, ...] = ()
@@ -130,6 +137,16 @@ class Catalog(Struct, frozen=True, kw_only=True):
     models: Mapping[str, Model]
     providers: Mapping[ProviderId, ProviderSpec]
     aliases: Mapping[str, str] = {}
+
+    @classmethod
+    def of(cls, models: Iterable[Model], providers: Iterable[ProviderSpec]) -> "Catalog":
+        """Return the catalogue of these, with the aliases that the models bring."""
+        by_name = {model.name: model for model in models}
+        return cls(
+            models=by_name,
+            providers={provider.id: provider for provider in providers},
+            aliases={alias: model.name for model in by_name.values() for alias in model.aliases},
+        )
 
     def model(self, name: str) -> Model:
         """Return the enabled model of that public name or alias.

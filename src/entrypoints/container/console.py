@@ -17,6 +17,7 @@ from application.console.request_records import RequestRecords
 from domain.secret import Secret
 from entrypoints.console.services import Console, LimitServices
 from entrypoints.container.process import Process
+from entrypoints.container.routing import open_routing
 from entrypoints.health import HealthChecks
 
 
@@ -39,6 +40,7 @@ def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Con
             clock,
             ids,
         ),
+        routing=open_routing(process, uow),
         request_records=RequestRecords(ClickHouseRequestLog(clickhouse), clock=process.clock),
         token=token,
         ids=process.ids,
