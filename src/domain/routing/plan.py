@@ -69,6 +69,19 @@ class RoutePlan(Struct, frozen=True, kw_only=True):
         """Providers that may be asked."""
         return frozenset(attempt.route.provider_id for attempt in self.attempts)
 
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """Models that may serve the request, each once, in the order they are tried."""
+        return tuple({attempt.model.id: attempt.model for attempt in self.attempts}.values())
+
+    @property
+    def binds_attempts(self) -> bool:
+        """Whether attempts have limits of their own to check, each before it is made.
+
+        Who serves is certain before only where there is one provider, and the model asked for.
+        """
+        return len(self.providers) > 1 or any(attempt.fallback for attempt in self.attempts)
+
     def retries(self, policy: RetryPolicy, started_ms: int) -> Retries:
         """Return the attempts of the request; a last resort is tried once."""
         if any(attempt.last_resort for attempt in self.attempts):
