@@ -1,6 +1,7 @@
 """How models are routed, in documents: applied, exported, and refused with the place of the fault."""
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ from application.console.configuration.interpolation import interpolate
 from domain.errors import ValidationFailed
 from domain.routing.capabilities import Capabilities, Capability
 from domain.routing.catalog import Affinity, Route, Strategy
+from entrypoints.cli.documents import load_document
 from tests.support.administration import Administration, FixedLookup, administration, plan
 from tests.support.configuration import Configuration
+from tests.support.source_tree import ROOT
 
 PROVIDERS = [
     {"name": "one", "kind": "openai_compatible", "base_url": "http://127.0.0.1:8000/v1"},
@@ -243,3 +246,17 @@ async def test_what_pruning_takes_away_is_no_fallback(office: Administration) ->
     with pytest.raises(ValidationFailed, match="cheap"):
         await office.apply(_prune=True, providers=PROVIDERS, models=[a_model(fallbacks=["cheap"])])
     assert (await office.apply(providers=PROVIDERS, models=[a_model(fallbacks=["cheap"])])).applied
+
+
+async def test_the_example_of_the_documentation_applies(
+    office: Administration, tmp_path: Path
+) -> None:
+    page = (ROOT / "docs" / "routing.md").read_text(encoding="utf-8")
+    example = page.split("```yaml\n", 1)[1].split("```", 1)[0]
+    document = tmp_path / "example.yaml"
+    document.write_text(example)
+    tree = load_document(document, {"OPENAI_API_KEY": "sk-x", "AZURE_KEY": "key-x"})
+    assert (await office.configuration.apply(tree)).applied
+    assert plan(await office.configuration.apply(tree)) == []
+    catalog = await office.stored.source.catalog()
+    assert catalog.model("default").name == "gpt-4o"

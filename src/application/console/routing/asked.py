@@ -30,6 +30,7 @@ _ABOUT_KEPT_ANSWERS = frozenset(
 )
 _MOST_TOKENS = 1_000_000_000
 _LONGEST_TEXT = 512
+_LONGEST_SESSION_ID = 128
 
 
 class SimulatedRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,8 +91,9 @@ class Asked(Struct, frozen=True, kw_only=True):
         """Return by what the conversation is kept on its route."""
         return affinity_key(
             mode,
-            session_id=self.wish.session_id or "",
-            prompt_cache_key=getattr(self.head, "prompt_cache_key", None),
+            # No more of the header counts (`entrypoints.gateway.credentials`).
+            session_id=(self.wish.session_id or "")[:_LONGEST_SESSION_ID],
+            prompt_cache_key=None if self.head is None else self.head.prompt_cache_key,
             request=self.request,
         )
 
