@@ -31,7 +31,8 @@ DomainError
 │   ├── UpstreamCredentialRejected the provider refused our credential
 │   ├── UpstreamUnavailable        connect error, reset, 5xx
 │   ├── UpstreamTimeout            a phase of the exchange took too long
-│   └── UpstreamProtocolError      an answer that is not what the wire format says
+│   ├── UpstreamProtocolError      an answer that is not what the wire format says
+│   └── NoRouteAvailable           no provider of the model can be asked now
 ├── ServiceUnavailable             a store of ours is down or a queue is full
 │   └── LimitStoreUnavailable      counters cannot be asked; whether a step happened is unknown
 └── ClientDisconnected             the caller hung up
@@ -359,10 +360,15 @@ class UpstreamUnavailable(UpstreamFailure):
         *,
         status: int | None = None,
         error_class: str = "unavailable",
+        retry_after_ms: int | None = None,
     ) -> None:
-        """`error_class` is `connect`, `reset`, `server_error` or `unavailable`; it is recorded."""
+        """`error_class` is `connect`, `reset`, `server_error` or `unavailable`; it is recorded.
+
+        `retry_after_ms` is the provider's own `Retry-After`, if it gave one.
+        """
         super().__init__(message)
         self.status = status
+        self.retry_after_ms = retry_after_ms
         self.error_class = error_class
 
 
@@ -388,6 +394,18 @@ class UpstreamProtocolError(UpstreamFailure):
         """`detail` is for the record and the log; the client gets a fixed sentence."""
         super().__init__("The model provider sent an invalid answer.")
         self.detail = detail
+
+
+class NoRouteAvailable(UpstreamFailure):
+    """Every route of the model is out: open, cooling down, drained, or not configured to serve."""
+
+    code = "no_route_available"
+    error_class = "no_route"
+
+    def __init__(self, model: str, *, retry_after_ms: int | None = None) -> None:
+        """`retry_after_ms` is when a route may be asked again; None when waiting may not help."""
+        super().__init__(f"No provider can serve the model '{model}' right now.")
+        self.retry_after_ms = retry_after_ms
 
 
 class ServiceUnavailable(DomainError):

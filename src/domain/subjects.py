@@ -9,12 +9,16 @@ from domain.keys.api_key import Caller
 
 
 class SubjectKind(StrEnum):
-    """Kinds of subjects, most specific first: the order in which limits are evaluated."""
+    """Kinds of subjects, most specific first: the order in which limits are evaluated.
+
+    A route bears only its own caps (`domain.limits.route_caps`); no stored limit hangs on one.
+    """
 
     API_KEY = "api_key"
     USER = "user"
     TEAM = "team"
     MODEL = "model"
+    ROUTE = "route"
     PROVIDER = "provider"
     MCP_SERVER = "mcp_server"
     PLATFORM = "platform"
@@ -55,7 +59,7 @@ class SubjectChain(Struct, frozen=True):
     ) -> "SubjectChain":
         """Return key, user, teams, model and platform, and the provider when it is certain.
 
-        With more than one eligible route leave `provider` out and check `for_provider` per
+        With more than one eligible route leave `provider` out and check `for_attempt` per
         attempt, so that a full provider fails over.
         """
         found = [*_identity(caller), Subject(SubjectKind.MODEL, model)]
@@ -64,9 +68,21 @@ class SubjectChain(Struct, frozen=True):
         return cls._ordered(found, roles)
 
     @classmethod
-    def for_provider(cls, provider: ProviderId) -> "SubjectChain":
-        """Return the chain of one attempt: the provider alone, the rest was counted before."""
-        return cls((Subject(SubjectKind.PROVIDER, provider),))
+    def for_attempt(
+        cls, *, provider: ProviderId | None = None, model: ModelId | None = None
+    ) -> "SubjectChain":
+        """Return the chain of one attempt: what was not counted with the request before.
+
+        Args:
+            provider: the attempt's, unless it was certain from the start.
+            model: the attempt's, when it is another than the one asked for.
+        """
+        found: list[Subject] = []
+        if model is not None:
+            found.append(Subject(SubjectKind.MODEL, model))
+        if provider is not None:
+            found.append(Subject(SubjectKind.PROVIDER, provider))
+        return cls(tuple(found))
 
     @classmethod
     def for_mcp(cls, caller: Caller, *, server: str, roles: tuple[str, ...] = ()) -> "SubjectChain":

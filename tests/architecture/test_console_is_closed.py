@@ -19,6 +19,7 @@ from entrypoints.health import HealthChecks
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
 from tests.support.provider_inspection import provider_inspection
+from tests.support.routing_services import routing_services
 
 OPEN_TO_EVERYBODY = {"/health/live", "/health/ready", "/setup"}
 TOKEN = "the-token-of-this-installation"
@@ -32,6 +33,7 @@ def console() -> Console:
         request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
         limits=limit_services(uow, clock),
         providers=provider_inspection(uow, clock),
+        routing=routing_services(uow, clock),
         token=Secret(TOKEN),
         ids=UuidGenerator(),
         health=HealthChecks({}),

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from application.ports.change_feed import Section
 from application.ports.configuration import ConfigurationSource
 from domain.accounting.pricing import PriceList
-from domain.routing.catalog import Catalog
+from domain.routing.catalog import Catalog, Strategy
 from domain.settings.catalog import Settings
 from tests.support.configuration import (
     NOW_MS,
@@ -42,6 +42,8 @@ async def test_the_catalog_is_what_was_stored(
         a_route(other),
         input_multiplier=Decimal("0.000001"),
         prices=PriceList.of([second, first]),
+        aliases=("gpt-latest",),
+        strategy=Strategy.LATENCY,
     )
     async with stored.uow.begin() as tx:
         await tx.providers.add(provider)
@@ -49,7 +51,9 @@ async def test_the_catalog_is_what_was_stored(
         await tx.models.add(model)
         await tx.commit()
     assert await source.catalog() == Catalog(
-        models={"gpt-4o": model}, providers={provider.id: provider, other.id: other}
+        models={"gpt-4o": model},
+        providers={provider.id: provider, other.id: other},
+        aliases={"gpt-latest": "gpt-4o"},
     )
 
 
@@ -57,7 +61,9 @@ async def test_what_was_removed_is_not_in_the_catalog(
     stored: Configuration, source: ConfigurationSource
 ) -> None:
     provider = a_provider()
-    model = a_model("gpt-4o", a_route(provider), prices=PriceList.of([a_price()]))
+    model = a_model(
+        "gpt-4o", a_route(provider), prices=PriceList.of([a_price()]), aliases=("gone",)
+    )
     async with stored.uow.begin() as tx:
         await tx.providers.add(provider)
         await tx.models.add(model)

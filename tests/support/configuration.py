@@ -134,9 +134,13 @@ def a_provider(name: str = "openai", **more: object) -> ProviderSpec:
     return ProviderSpec(id=ProviderId(new_id()), name=name, revision=1, **more)  # pyright: ignore[reportArgumentType]
 
 
-def a_route(provider: ProviderSpec, upstream_model: str = "gpt-4o") -> Route:
+def a_route(provider: ProviderSpec, upstream_model: str = "gpt-4o", **more: object) -> Route:
+    more.setdefault("weight", 50)
     return Route(
-        id=RouteId(new_id()), provider_id=provider.id, upstream_model=upstream_model, weight=50
+        id=RouteId(new_id()),
+        provider_id=provider.id,
+        upstream_model=upstream_model,
+        **more,  # pyright: ignore[reportArgumentType]
     )
 
 

@@ -35,6 +35,7 @@ from application.gateway.kept_responses import KeptResponses
 from application.gateway.limit_gate import LimitGate
 from application.gateway.list_models import ListModels
 from application.gateway.relay import Relay
+from application.gateway.routing import Router
 from application.gateway.settlement import Books
 from application.ports.clock import Clock
 from application.ports.directory import KeyDirectory
@@ -56,7 +57,12 @@ from domain.limits.reservations import Reservation
 from domain.limits.rules import Limit
 from domain.records.events import RequestRecord
 from domain.routing.address_policy import AddressPolicy
+from domain.routing.board import HealthBoard
 from domain.routing.catalog import Catalog, Model, ProviderKind, ProviderSpec, Route
+from domain.routing.circuit import BreakerPolicy
+from domain.routing.cool_down import CoolDownPolicy
+from domain.routing.tracker import HealthPolicy
+from domain.routing.tuning import health_policy
 from domain.secret import Secret
 from domain.settings.catalog import Settings, SettingValue
 from entrypoints.client_address import Networks
@@ -164,6 +170,8 @@ class GatewayHarness:
     )
     models: dict[str, Model] = field(default_factory=dict[str, Model])
     settings: Mapping[str, SettingValue] = field(default_factory=dict[str, SettingValue])
+    aliases: dict[str, str] = field(default_factory=dict[str, str])
+    health_policy: HealthPolicy | None = None
     limits: list[Limit] = field(default_factory=list[Limit])
     overrides: list[Override] = field(default_factory=list[Override])
     limit_store: LimitStore | None = None
@@ -177,6 +185,17 @@ class GatewayHarness:
     def __post_init__(self) -> None:
         self.cipher = AesGcmCipher([bytes(range(32))], SystemRandomness())
         self._keys = 0
+
+    def judge_every_answer_alone(self) -> None:
+        """Let each request be one attempt at a route that counts as well, whatever came before.
+
+        For tests of what one answer becomes; others have retries, breakers and cool-downs.
+        """
+        self.settings = {**self.settings, "routing.max_attempts": 1}
+        self.health_policy = HealthPolicy(
+            breaker=BreakerPolicy(minimum_volume=10**6, consecutive_failures=10**6),
+            cool_down=CoolDownPolicy(first_ms=1, longest_unasked_ms=1, longest_ms=1),
+        )
 
     def add_key(self, **changes: object) -> str:
         """Create a key; `changes` are fields of `Caller`."""
@@ -261,7 +280,7 @@ class GatewayHarness:
             ProvidersByKind(self.cipher, lambda _spec, _proxy: Http11Transport(options), clock),
             tasks,
         )
-        catalog = Catalog(models=self.models, providers=self.providers)
+        catalog = Catalog(models=self.models, providers=self.providers, aliases=self.aliases)
         runtime = CurrentSnapshot()
         runtime.swap(
             RuntimeSnapshot(
@@ -282,16 +301,19 @@ class GatewayHarness:
         gate, settlements, events = LimitGate(store), ImmediateSettlements(store), CountedEvents()
         tasks.run_forever("limit-store-probe", gate.probe)
         admission = Admission(gate, settlements, clock, ids, events)
+        policy = self.health_policy or health_policy(Settings(self.settings))
+        board, bodies = HealthBoard("test", policy), LargeBodies()
         app = create_gateway_app(
             Gateway(
                 handle_inference=HandleInference(
                     runtime,
                     keys,
                     books,
+                    Router(board, clock, randomness, bodies),
                     admission,
-                    Dispatcher(clock, randomness, admission),
+                    Dispatcher(clock, randomness, admission, board),
                     Relay(books, tasks),
-                    LargeBodies(),
+                    bodies,
                     kept,
                 ),
                 list_models=ListModels(runtime, keys),
@@ -307,7 +329,7 @@ class GatewayHarness:
         )
         try:
             async with live_server(app) as url:
-                yield RunningGateway(url, journal, runtime, store, settlements, events, pool)
+                yield RunningGateway(url, journal, runtime, store, settlements, events, pool, board)
         finally:
             await pool.aclose()
             await tasks.cancel_all(5)
@@ -331,6 +353,7 @@ class RunningGateway:
     settlements: ImmediateSettlements
     events: CountedEvents
     pool: ProviderPool
+    board: HealthBoard
 
     def replace_providers(self, harness: GatewayHarness) -> None:
         """Let every provider have a new revision, as an edit of its configuration would."""

@@ -20,12 +20,9 @@ class MemoryConfigurationSource(ConfigurationSource):
         return {section: self._store.revisions.get(section, 0) for section in Section}
 
     async def catalog(self) -> Catalog:
-        """Return all providers, models, routes and prices."""
+        """Return all providers, models, aliases, routes and prices."""
         state = self._store.draft
-        return Catalog(
-            models={model.name: model for model in state.models.values()},
-            providers={provider.id: provider for provider in state.providers.values()},
-        )
+        return Catalog.of(state.models.values(), state.providers.values())
 
     async def settings(self) -> Settings:
         """Return stored settings over defaults."""

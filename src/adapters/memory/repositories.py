@@ -271,20 +271,18 @@ class MemoryModels(Models):
         """Store a model with its routes and prices."""
         if any(other.name == model.name for other in self._draft.models.values()):
             raise Conflict("A model with this name exists already.")
-        self._draft.models[model.id] = _in_order(model)
+        self._store(model)
         self._draft.changed.add(Section.CATALOG)
 
     async def update(self, model: Model) -> None:
-        """Replace multipliers, state and routes."""
+        """Replace everything but id, name and prices."""
         stored = self._existing(model.id)
-        self._draft.models[model.id] = _in_order(
+        self._store(
             replace(
-                stored,
-                routes=model.routes,
-                input_multiplier=model.input_multiplier,
-                output_multiplier=model.output_multiplier,
-                max_output_tokens=model.max_output_tokens,
-                enabled=model.enabled,
+                model,
+                name=stored.name,
+                prices=stored.prices,
+                created_at_ms=stored.created_at_ms,
             )
         )
 
@@ -301,6 +299,13 @@ class MemoryModels(Models):
         self._existing(model_id)
         del self._draft.models[model_id]
 
+    def _store(self, model: Model) -> None:
+        taken = frozenset(model.aliases)
+        for other in list(self._draft.models.values()):
+            if taken.intersection(other.aliases):
+                self._draft.models[other.id] = _without(other, taken)
+        self._draft.models[model.id] = _in_order(model)
+
     def _existing(self, model_id: ModelId) -> Model:
         if model_id not in self._draft.models:
             raise NotFound("There is no such model.")
@@ -309,7 +314,15 @@ class MemoryModels(Models):
 
 
 def _in_order(model: Model) -> Model:
-    return replace(model, routes=tuple(sorted(model.routes, key=lambda route: route.id)))
+    return replace(
+        model,
+        routes=tuple(sorted(model.routes, key=lambda route: route.id)),
+        aliases=tuple(sorted(model.aliases)),
+    )
+
+
+def _without(model: Model, taken: frozenset[str]) -> Model:
+    return replace(model, aliases=tuple(name for name in model.aliases if name not in taken))
 
 
 class MemorySettings(StoredSettings):

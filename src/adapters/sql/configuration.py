@@ -36,14 +36,11 @@ class SqlConfigurationSource(ConfigurationSource):
         return {section: stored.get(section.value, 0) for section in Section}
 
     async def catalog(self) -> Catalog:
-        """Return all providers, models, routes and prices."""
+        """Return all providers, models, aliases, routes and prices."""
         async with self._reading() as session:
             providers = await read_providers(session)
             models = await read_models(session)
-        return Catalog(
-            models={model.name: model for model in models},
-            providers={provider.id: provider for provider in providers},
-        )
+        return Catalog.of(models, providers)
 
     async def settings(self) -> Settings:
         """Return stored settings over defaults."""

@@ -82,7 +82,9 @@ def classify_failure(
     if status in _LIMIT_STATUSES:
         return UpstreamRateLimited(retry_after_ms, status=status)
     if status >= 500 or status in _RETRYABLE_CLIENT_STATUSES:
-        return UpstreamUnavailable(status=status, error_class="server_error")
+        return UpstreamUnavailable(
+            status=status, error_class="server_error", retry_after_ms=retry_after_ms
+        )
     if not message or not (shown := scrubber.scrub(message)):
         return UpstreamRejected(status, f"The model provider rejected the request ({status}).")
     return UpstreamRejected(

@@ -17,7 +17,6 @@ from domain.accounting.estimate import DEFAULT_OUTPUT_TOKENS, estimate
 from domain.accounting.pricing import weighted_tokens
 from domain.accounting.usage import TokenUsage
 from domain.errors import LimitExceeded
-from domain.identifiers import ProviderId
 from domain.inference.dialect import Operation
 from domain.inference.head import RequestHead
 from domain.keys.api_key import Caller
@@ -26,7 +25,8 @@ from domain.limits.budgets import BudgetUnit
 from domain.limits.entries import BudgetEntry, Entry, WindowEntry
 from domain.limits.reservations import Claim, Reading, Rejected, Reservation
 from domain.limits.rules import Metric
-from domain.routing.catalog import Model, Route
+from domain.routing.catalog import Model
+from domain.routing.plan import PlannedAttempt, RoutePlan
 from domain.subjects import SubjectChain
 
 UNAVAILABLE_LABEL = "rate_limiter_unavailable"
@@ -82,15 +82,31 @@ class LimitEvents(Protocol):
 class Ticket:
     """What one request has reserved."""
 
-    __slots__ = ("_admission", "_attempt", "_held", "_local", "_settled", "expected", "usages")
+    __slots__ = (
+        "_admission",
+        "_attempt",
+        "_held",
+        "_local",
+        "_settled",
+        "claimed",
+        "entries",
+        "expected",
+        "usages",
+    )
 
     def __init__(self, admission: "Admission", expected: TokenUsage) -> None:
-        """`expected` is the greatest use the request may come to."""
+        """`expected` is the greatest use the request may come to.
+
+        `entries` are the limits it was checked against. `claimed` is what was claimed of them where
+        that is not `expected` at the price of one model.
+        """
         self._admission = admission
         self._held: list[Reservation] = []
         self._local: list[Reservation] = []
         self._settled = False
         self._attempt: Ticket | None = None
+        self.claimed: Spend | None = None
+        self.entries: tuple[Entry, ...] = ()
         self.expected = expected
         self.usages: dict[str, int] = {}
 
@@ -153,8 +169,8 @@ class Admission:
         self._ids = ids
         self._events = events
 
-    def ticket(self, call: InferenceCall, head: RequestHead, model: Model) -> Ticket:
-        """Return an empty ticket with the greatest use the request may come to."""
+    def ticket(self, call: InferenceCall, head: RequestHead, models: Sequence[Model]) -> Ticket:
+        """Return an empty ticket with the greatest use the request may come to at any of `models`."""
         if call.operation in FREE_OPERATIONS:
             return Ticket(self, TokenUsage())
         return Ticket(
@@ -162,7 +178,7 @@ class Admission:
             estimate(
                 call.body,
                 max_output_tokens=head.max_output_tokens,
-                model_output_cap=model.max_output_tokens,
+                model_output_cap=_largest_cap(models),
                 choices=head.choices,
                 images=head.media.images,
                 image_bytes=head.media.image_bytes,
@@ -176,42 +192,63 @@ class Admission:
         call: InferenceCall,
         caller: Caller,
         model: Model,
-        routes: Sequence[Route],
+        plan: RoutePlan,
         now: RuntimeSnapshot,
     ) -> None:
         """Check every limit of key, user, teams, model and platform in one step.
 
-        The provider's limits join the same step when only one provider can serve the model.
+        The provider's limits join the same step when only one provider can serve the request.
+
+        Args:
+            ticket: takes over what is reserved.
+            call: the request.
+            caller: whose limits are checked.
+            model: the one asked for, whichever serves in the end.
+            plan: where the request may go.
+            now: the configuration of the request.
 
         Raises:
             LimitExceeded: the first offending label, and when to come back.
         """
-        providers = {route.provider_id for route in routes}
+        providers = plan.providers
         chain = SubjectChain.for_inference(
             caller,
             model=model.id,
-            provider=providers.pop() if len(providers) == 1 else None,
+            provider=next(iter(providers)) if len(providers) == 1 else None,
             roles=caller.roles,
         )
-        await self._reserve(ticket, call, chain, model, now, abandoned_context(call, caller))
+        context = abandoned_context(call, caller)
+        await self._reserve(ticket, call, chain, model, plan.models, now, context)
 
-    async def reserve_provider(
+    async def reserve_attempt(
         self,
-        expected: TokenUsage,
+        ticket: Ticket,
         call: InferenceCall,
-        provider: ProviderId,
-        model: Model,
+        plan: RoutePlan,
+        attempt: PlannedAttempt,
         now: RuntimeSnapshot,
-    ) -> Ticket:
-        """Check the provider's own limits for one attempt, so that a full provider fails over.
+    ) -> None:
+        """Check what binds one attempt alone, so that a full provider fails over.
+
+        That is its provider where several may be asked, and its model where that is a fallback.
 
         Raises:
-            LimitExceeded: the provider is at a limit of its own.
+            LimitExceeded: one of them is at a limit of its own, or the fallback has no price where
+                a budget needs one.
         """
-        attempt = Ticket(self, expected)
+        model = attempt.model
+        if attempt.fallback:
+            self._check_price(model, ticket.entries, now, call.started_at_ms)
+        if not plan.binds_attempts:
+            return
+        chain = SubjectChain.for_attempt(
+            provider=attempt.route.provider_id if len(plan.providers) > 1 else None,
+            model=model.id if attempt.fallback else None,
+        )
+        own = Ticket(self, ticket.expected)
         # Without a context: the request's own reservation brings its record.
-        await self._reserve(attempt, call, SubjectChain.for_provider(provider), model, now, b"")
-        return attempt
+        await self._reserve(own, call, chain, model, (model,), now, b"")
+        ticket.begin_attempt(own)
 
     def settle(
         self,
@@ -234,6 +271,7 @@ class Admission:
         call: InferenceCall,
         chain: SubjectChain,
         model: Model,
+        models: Sequence[Model],
         now: RuntimeSnapshot,
         context: bytes,
     ) -> None:
@@ -241,15 +279,19 @@ class Admission:
         entries = now.limits.bind(chain, call.surface, now_ms).entries
         if not entries:
             return
-        _bound_output(call, model, entries)
+        ticket.entries = entries
+        _bound_output(call, models, entries)
         mode = FailureMode(now.settings.text("security.rate_limit_fail_closed"))
         self._check_price(model, entries, now, call.started_at_ms)
+        # As the record prices it; where several models may serve, at the dearest of them.
+        claimed = _greatest(
+            [spend_of(ticket.expected, each, call.started_at_ms) for each in models]
+        )
+        ticket.claimed = claimed if len(models) > 1 else None
         claim = Claim(
             reservation_id=self._ids.new_id(),
             entries=entries,
-            estimate=spend_of(
-                ticket.expected, model, call.started_at_ms
-            ),  # as the record prices it
+            estimate=claimed,
             lifetime_ms=RESERVATION_LIFETIME_MS,
             started_at_ms=call.started_at_ms,
             context=context,
@@ -320,10 +362,12 @@ class Admission:
                 )
 
 
-def _bound_output(call: InferenceCall, model: Model, entries: Sequence[Entry]) -> None:
+def _bound_output(call: InferenceCall, models: Sequence[Model], entries: Sequence[Entry]) -> None:
     """Give a request without any bound the one its estimate counts on, where a limit is strict."""
     head = call.head
-    if head is None or head.max_output_tokens is not None or model.max_output_tokens is not None:
+    if head is None or head.max_output_tokens is not None:
+        return
+    if all(model.max_output_tokens is not None for model in models):
         return
     if any(_reserves_tokens(entry) for entry in entries):
         call.output_bound = DEFAULT_OUTPUT_TOKENS
@@ -331,6 +375,21 @@ def _bound_output(call: InferenceCall, model: Model, entries: Sequence[Entry]) -
 
 def _reserves_tokens(entry: Entry) -> bool:
     return isinstance(entry, WindowEntry | BudgetEntry) and entry.strict and not entry.shadow
+
+
+def _largest_cap(models: Sequence[Model]) -> int | None:
+    """Return the most tokens an answer of any model can have; None as soon as one is unbounded."""
+    caps = [model.max_output_tokens for model in models]
+    known = [cap for cap in caps if cap is not None]
+    return max(known) if known and len(known) == len(caps) else None
+
+
+def _greatest(spends: Sequence[Spend]) -> Spend:
+    return Spend(
+        requests=max(spend.requests for spend in spends),
+        tokens=max(spend.tokens for spend in spends),
+        nano_usd=max(spend.nano_usd for spend in spends),
+    )
 
 
 def spend_of(usage: TokenUsage, model: Model, at_ms: int) -> Spend:

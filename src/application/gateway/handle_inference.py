@@ -10,10 +10,11 @@ from application.gateway.call import InferenceCall, Reply
 from application.gateway.dispatch import Dispatcher
 from application.gateway.kept_responses import KeptResponses
 from application.gateway.relay import Relay
+from application.gateway.routing import Router
 from application.gateway.settlement import Books
+from application.gateway.told_failures import without_route
 from application.runtime.large_bodies import LargeBodies
 from application.runtime.snapshot import CurrentSnapshot
-from domain.errors import ModelNotAllowed
 
 
 class HandleInference:
@@ -24,6 +25,7 @@ class HandleInference:
         runtime: CurrentSnapshot,
         keys: Authenticator,
         books: Books,
+        router: Router,
         admission: Admission,
         dispatcher: Dispatcher,
         relay: Relay,
@@ -34,6 +36,7 @@ class HandleInference:
         self._runtime = runtime
         self._keys = keys
         self._books = books
+        self._router = router
         self._admission = admission
         self._dispatcher = dispatcher
         self._relay = relay
@@ -67,20 +70,16 @@ class HandleInference:
                 settlement.go_on_from(origin)
                 if not head.model:
                     call.head = head = structs.replace(head, model=origin.model)
-            if not caller.may_use(head.model):
-                raise ModelNotAllowed(head.model)
-            model = now.catalog.model(head.model)
+            model = self._router.model(head.model, caller, now)
             settlement.choose_model(model)
-            routes = now.catalog.routes_of(model)
-            if origin is not None:  # nobody else has what the request goes on from
-                routes = tuple(r for r in routes if r.provider_id == origin.provider_id)
-            ticket = self._admission.ticket(call, head, model)
+            plan = await self._router.plan(call, head, model, caller.may_use, origin, now)
+            if not plan.attempts:
+                raise without_route(plan)
+            ticket = self._admission.ticket(call, head, plan.models)
             settlement.hold(ticket)
-            await self._admission.reserve(ticket, call, caller, model, routes, now)
-            if len({route.provider_id for route in routes}) > 1:
-                settlement.admit()  # each attempt waits for its provider's own limits first
+            await self._admission.reserve(ticket, call, caller, model, plan, now)
+            if plan.binds_attempts:
+                settlement.admit()  # each attempt waits for its own limits first
             call.dispatched = True
-            opened = await self._dispatcher.first_content(
-                call, head, model, routes, ticket, now, settlement
-            )
+            opened = await self._dispatcher.first_content(call, head, plan, ticket, now, settlement)
             return self._relay.reply(call, opened, settlement)

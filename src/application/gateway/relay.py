@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from application.gateway.call import InferenceCall, Reply
-from application.gateway.dispatch import OpenedReply
+from application.gateway.opening import OpenedReply
 from application.gateway.pump import Pump
 from application.gateway.settlement import Books, Settlement
 from application.runtime.supervisor import TaskSupervisor
@@ -39,19 +39,28 @@ class Relay:
                 close=upstream.aclose,
             )
 
+        attempt = opened.attempt
         pump = Pump(opened.rest, self._tasks) if opened.drain_s else None
         rest = opened.rest if pump is None else pump.chunks()
 
         async def close() -> None:
-            if upstream.scanner.summary.terminated:
-                await _read_out(rest if pump is None else pump.chunks())
-            elif pump is not None and call.client_gone and not settlement.closed:
+            if (
+                pump is not None
+                and call.client_gone
+                and not upstream.scanner.summary.terminated
+                and not settlement.closed
+            ):
                 self._tasks.run_once("drain-answer", drain(pump))
                 return
-            if pump is not None:
-                pump.stop()
-            await upstream.aclose()
-            settlement.cut()  # no effect when the stream ended by itself
+            try:
+                if upstream.scanner.summary.terminated:
+                    await _read_out(rest if pump is None else pump.chunks())
+                if pump is not None:
+                    pump.stop()
+                await upstream.aclose()
+                settlement.cut()  # no effect when the stream ended by itself
+            finally:
+                attempt.end()
 
         async def drain(pump: Pump) -> None:
             try:
@@ -59,6 +68,7 @@ class Relay:
             finally:
                 pump.stop()
                 settlement.cut()
+                attempt.end()
                 await upstream.aclose()
 
         return Reply(
@@ -75,7 +85,7 @@ class Relay:
         rest: AsyncIterator[bytes],
         settlement: Settlement,
     ) -> AsyncGenerator[bytes]:
-        upstream, scanner = opened.reply, opened.reply.scanner
+        upstream, scanner, attempt = opened.reply, opened.reply.scanner, opened.attempt
         summary = scanner.summary
         try:
             settlement.note_sent(len(opened.head))
@@ -88,10 +98,12 @@ class Relay:
                 part = scanner.feed(chunk)
                 if summary.content_started:
                     settlement.note_first_content()
+                    attempt.answered()
                 settlement.note_sent(len(part))
                 if summary.terminated:
                     # Clients hang up here, and providers may keep the connection open: the answer
                     # is complete with its terminator, not with the end of the connection.
+                    attempt.answered()
                     settlement.complete(upstream.status)
                     yield part
                     return
@@ -104,12 +116,15 @@ class Relay:
             # well-formed short answer.
             public = self._books.describe_error(error, call.request_id)
             event = call.codec.stream_error(public)
+            failure, _ = attempt.failed(error, content_started=True)
+            settlement.note_cut(failure.kind.value)
             settlement.note_sent(len(event))
             settlement.fail(error, status=upstream.status)
             if not event:
                 raise  # bytes that hold no words, such as a sound: they must look cut
             yield event
             return
+        attempt.answered()  # also an answer without any content is one
         settlement.complete(upstream.status)
         if tail:
             yield tail

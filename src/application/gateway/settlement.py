@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from msgspec import structs
+
 from application.gateway.admission import Ticket
 from application.gateway.call import InferenceCall
 from application.gateway.kept_responses import KeptResponses
@@ -149,13 +151,19 @@ class Settlement:
         """
         self._books.journal.open(self._record_if_abandoned())
 
-    def dispatch_to(self, route: Route, provider: ProviderSpec) -> None:
-        """Note the route that is tried now, in the journal too: this process may die waiting."""
+    def dispatch_to(self, route: Route, provider: ProviderSpec, model: Model) -> None:
+        """Note the route that is tried now, in the journal too: this process may die waiting.
+
+        `model` is charged; it is another than the one asked for when that has fallen back.
+        """
         if self._dispatched_at is None:
             self._dispatched_at = self._books.clock.monotonic()
         self._route = route
         self._provider = provider
-        self._summary = None  # of an earlier attempt, whose reply nobody will see
+        self._model = model
+        # Those of an earlier attempt, whose reply nobody will see.
+        self._summary = None
+        self._first_content_at = None
         self._books.journal.open(self._record_if_abandoned())
 
     def note_attempt(self, attempt: Attempt) -> None:
@@ -163,6 +171,10 @@ class Settlement:
         self._attempts.append(attempt)
         if self._call.trace.recorded:
             self._traced.append(self._trace_of(attempt))
+
+    def note_cut(self, error_class: str) -> None:
+        """Note that the attempt whose answer was being relayed failed after all."""
+        self._attempts[-1] = structs.replace(self._attempts[-1], error_class=error_class)
 
     def note_first_content(self) -> None:
         """Note the moment at which generated content first arrived."""
@@ -306,10 +318,18 @@ class Settlement:
         Its usage, and that it takes no time, is what the sweeper goes by, so that record and
         counters agree.
         """
-        expected = None
-        if self._ticket is not None:
-            expected = (self._ticket.expected, UsageSource.ESTIMATED)
-        return self._record(outcome=Outcome.ABANDONED, status=0, charged=expected, ended=False)
+        ticket = self._ticket
+        expected = (ticket.expected, UsageSource.ESTIMATED) if ticket is not None else None
+        record = self._record(outcome=Outcome.ABANDONED, status=0, charged=expected, ended=False)
+        if ticket is None or ticket.claimed is None:
+            return record
+        # The sweeper charges what was claimed, whichever model was tried when the process died.
+        return structs.replace(
+            record,
+            weighted_tokens=ticket.claimed.tokens,
+            cost_nano_usd=ticket.claimed.nano_usd,
+            cost_by_kind_nano_usd={},
+        )
 
     def _usage(self, outcome: Outcome) -> tuple[TokenUsage, UsageSource]:
         summary = self._summary

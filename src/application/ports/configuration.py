@@ -29,7 +29,7 @@ class ConfigurationSource(Protocol):
 
     @abstractmethod
     async def catalog(self) -> Catalog:
-        """Return all providers, models, routes and prices."""
+        """Return all providers, models, aliases, routes and prices."""
         ...
 
     @abstractmethod

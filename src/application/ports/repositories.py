@@ -160,7 +160,11 @@ class Providers(Protocol):
 
 
 class Models(Protocol):
-    """Models with their routes. Price rows are only ever added: they are history."""
+    """Models with their routes. Price rows are only ever added: they are history.
+
+    An alias belongs to one model, the last one that was stored with it: so it can move in one
+    transaction, whichever of the two models is stored first. Aliases come back sorted.
+    """
 
     @abstractmethod
     async def all(self) -> Sequence[Model]:
@@ -174,7 +178,7 @@ class Models(Protocol):
 
     @abstractmethod
     async def update(self, model: Model) -> None:
-        """Replace multipliers, output cap, state and routes; prices are left alone. Raises `NotFound`."""
+        """Replace everything but id, name and prices. Raises `NotFound`."""
         ...
 
     @abstractmethod
@@ -184,7 +188,7 @@ class Models(Protocol):
 
     @abstractmethod
     async def remove(self, model_id: ModelId) -> None:
-        """Remove the model and its routes. Raises `NotFound`."""
+        """Remove the model, its aliases and its routes. Raises `NotFound`."""
         ...
 
 

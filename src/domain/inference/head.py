@@ -32,6 +32,7 @@ class RequestHead(Struct, frozen=True, kw_only=True):
         continues: id of an earlier answer that the request goes on from or is about, which only
             the provider that made it has.
         stored: whether the provider may keep the answer, so that others can go on from it.
+        prompt_cache_key: the caller's own grouping of requests whose prompts begin alike.
     """
 
     model: str
@@ -44,3 +45,4 @@ class RequestHead(Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] | None = None
     continues: str | None = None
     stored: bool = False
+    prompt_cache_key: str | None = None

@@ -10,6 +10,7 @@ from domain.limits.amounts import MAX_COUNT
 from domain.limits.entries import BudgetEntry, Entry, LeaseEntry, WindowEntry
 from domain.limits.overrides import Override, apply
 from domain.limits.periods import Period, periods_around
+from domain.limits.route_caps import route_entries
 from domain.limits.rules import (
     BudgetCap,
     ConcurrencyCap,
@@ -21,6 +22,7 @@ from domain.limits.rules import (
     Mode,
     WindowRule,
 )
+from domain.routing.catalog import Route
 from domain.subjects import Subject, SubjectChain, SubjectKind
 
 # Most chains whose binding is kept. A chain is a few hundred bytes.
@@ -63,6 +65,12 @@ class Binding(Struct, frozen=True, kw_only=True):
     valid_until_ms: int
 
 
+class _BoundAttempt(Struct, frozen=True):
+    caps: tuple[Entry, ...]
+    bound: tuple[Entry, ...]
+    entries: tuple[Entry, ...]
+
+
 class LimitPolicy:
     """All enabled limits, indexed by what they are attached to; made once per snapshot.
 
@@ -79,6 +87,7 @@ class LimitPolicy:
         self._by_holder: dict[Holder, list[Limit]] = {}
         self._overrides: dict[tuple[str, Subject], list[Override]] = {}
         self._bindings: dict[tuple[SubjectChain, Surface], Binding] = {}
+        self._attempts: dict[tuple[SubjectChain, Surface, str], _BoundAttempt] = {}
         seen: set[str] = set()
         for limit in sorted(limits, key=_rank):
             if limit.id in seen:
@@ -103,6 +112,24 @@ class LimitPolicy:
                 self._bindings.clear()
             binding = self._bindings[key] = self._made(chain, surface, now_ms)
         return binding
+
+    def bind_attempt(
+        self, chain: SubjectChain, route: Route, surface: Surface, now_ms: int
+    ) -> tuple[Entry, ...]:
+        """Return what binds one attempt at `route`: the route's own caps, then what binds `chain`.
+
+        As with `bind`, the same tuple is handed out while nothing of it changes.
+        """
+        caps, bound = route_entries(route), self.bind(chain, surface, now_ms).entries
+        if not caps:
+            return bound
+        key = (chain, surface, route.id)
+        held = self._attempts.get(key)
+        if held is None or held.caps != caps or held.bound is not bound:
+            if len(self._attempts) >= MOST_BINDINGS:
+                self._attempts.clear()
+            held = self._attempts[key] = _BoundAttempt(caps, bound, caps + bound)
+        return held.entries
 
     def _made(self, chain: SubjectChain, surface: Surface, now_ms: int) -> Binding:
         entries: list[Entry] = []
@@ -129,6 +156,8 @@ class LimitPolicy:
         )
 
     def _limits_on(self, subject: Subject, chain: SubjectChain) -> list[Limit]:
+        if subject.kind is SubjectKind.ROUTE:
+            return []  # what binds a route stands in the catalogue: `bind_attempt`
         found = list(self._by_holder.get(Holder(HolderKind(subject.kind), subject.id), ()))
         if subject.kind is SubjectKind.USER:
             for holder in _default_holders(chain):

@@ -98,6 +98,67 @@ SPECS: tuple[SettingSpec, ...] = (
         "with the option 'on_disconnect: drain'.",
     ),
     SettingSpec(
+        key="routing.max_attempts",
+        default=5,
+        minimum=1,
+        maximum=20,
+        description="Most attempts of one request over all routes, the first included.",
+    ),
+    SettingSpec(
+        key="routing.deadline_ms",
+        default=300_000,
+        minimum=0,
+        maximum=3_600_000,
+        description="No further attempt of a request begins later than this after the first. "
+        "Failing over from a provider that says nothing needs more than "
+        "upstream.first_byte_timeout_ms.",
+    ),
+    SettingSpec(
+        key="routing.breaker_failure_rate_pct",
+        default=50,
+        minimum=1,
+        maximum=100,
+        description="A route's circuit opens when at least this share of its recent outcomes, in "
+        "percent, were failures.",
+    ),
+    SettingSpec(
+        key="routing.breaker_min_requests",
+        default=20,
+        minimum=1,
+        maximum=100_000,
+        description="Recent outcomes of a route below which no failure rate is believed.",
+    ),
+    SettingSpec(
+        key="routing.breaker_consecutive_failures",
+        default=5,
+        minimum=1,
+        maximum=1_000,
+        description="A route's circuit opens after this many failures in a row, however few "
+        "requests it had.",
+    ),
+    SettingSpec(
+        key="routing.breaker_open_ms",
+        default=5_000,
+        minimum=100,
+        maximum=3_600_000,
+        description="How long a circuit stays open before a request tests the route. It doubles "
+        "with every failed test, up to a minute, or to this where it is longer.",
+    ),
+    SettingSpec(
+        key="routing.probe_interval_ms",
+        default=0,
+        minimum=0,
+        maximum=3_600_000,
+        description="How often routes that are not well are asked by the gateway itself; 0: never, "
+        "only requests test them. Anything below 1000 counts as 1000.",
+    ),
+    SettingSpec(
+        key="routing.guess_model_by_prefix",
+        default=False,
+        description="Whether a model nobody configured goes to the providers of its vendor: "
+        "gpt-… to OpenAI, claude-… to Anthropic, gemini-… to Gemini. It has no price.",
+    ),
+    SettingSpec(
         key="security.rate_limit_fail_closed",
         default="false",
         choices=("false", "true", "local"),

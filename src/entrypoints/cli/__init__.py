@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "admin": "Create administrators.",
     "limits": "List, set, explain and reset limits and budgets.",
     "providers": "Test providers and list their models.",
+    "route": "Explain where requests go; list, drain and reset routes.",
     "requests": "Show the records of requests.",
     "journal": "Look into the journals and replay them.",
     "doctor": "Check every dependency and say what to do.",

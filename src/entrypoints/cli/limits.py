@@ -1,6 +1,5 @@
 """`thinkwatch limits`: rules, budgets and their live counters, through the console."""
 
-from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TypeVar
@@ -16,8 +15,9 @@ from domain.limits.budgets import BudgetUnit
 from domain.limits.periods import Period
 from domain.limits.rules import Enforcement, Mode
 from domain.limits.windows import Window
-from entrypoints.cli.console_api import ConsoleApi, open_console_api
+from entrypoints.cli.console_api import open_console_api
 from entrypoints.cli.options import configured, data_dir_option, json_option
+from entrypoints.cli.paging import every_item
 from entrypoints.failures import EXIT_FAILED, Failure, StartFailed
 
 _EPILOG = """\b
@@ -33,16 +33,8 @@ Examples:
   thinkwatch limits explain --key ci --model gpt-4o
   thinkwatch limits reset user:dev@example.com --dry-run
 """
-_PAGE = "500"
 _SURFACES = click.Choice([Surface.AI_GATEWAY.value, Surface.MCP_GATEWAY.value])
 T = TypeVar("T")
-
-
-class _Page(Struct):
-    """The part of a page that is walked."""
-
-    items: list[msgspec.Raw]
-    next_cursor: str | None = None
 
 
 class _Outcome(Struct):
@@ -97,8 +89,8 @@ def list_limits(
     """List rules, concurrency caps and budgets."""
     query = {"subject": subject} if subject else {}
     with open_console_api(configured(data_dir=data_dir).config, url) as console:
-        rules = list(_all(console, "/api/limits", query))
-        budgets = list(_all(console, "/api/budgets", query))
+        rules = list(every_item(console, "/api/limits", query))
+        budgets = list(every_item(console, "/api/budgets", query))
     if as_json:
         click.echo(msgspec.json.encode({"limits": rules, "budgets": budgets}))
         return
@@ -230,18 +222,6 @@ def reset(
         click.echo(_standing_line(standing))
     counters = f"{len(done.limits)} counter{'' if len(done.limits) == 1 else 's'}"
     click.echo(f"{counters} {'reset' if done.applied else 'left as they are'}")
-
-
-def _all(console: ConsoleApi, path: str, query: dict[str, str]) -> Iterator[msgspec.Raw]:
-    """Yield every item of a list, page by page."""
-    cursor: str | None = None
-    while True:
-        more = {"cursor": cursor} if cursor is not None else {}
-        page = _decoded(console.get(path, {**query, "limit": _PAGE, **more}), _Page)
-        yield from page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return
 
 
 def _decoded(answer: bytes | msgspec.Raw, kind: type[T]) -> T:

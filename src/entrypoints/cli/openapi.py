@@ -13,11 +13,13 @@ from application.console.limits.overrides import ManageOverrides
 from application.console.limits.standing import LimitStandings
 from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
+from application.console.routing.simulation import SimulateRouting
+from application.console.routing.states import RouteStates
 from application.ports.clock import IdGenerator
 from domain.secret import Secret
 from entrypoints.cli.options import json_option
 from entrypoints.console.app import create_console_api
-from entrypoints.console.services import Console, LimitServices
+from entrypoints.console.services import Console, LimitServices, RoutingServices
 from entrypoints.health import HealthChecks
 
 _EPILOG = """\b
@@ -55,6 +57,10 @@ def command(output: Path | None, *, as_json: bool) -> None:
             requests=cast("IdempotentRequests", _NotCalled()),
         ),
         providers=cast("InspectProviders", _NotCalled()),
+        routing=RoutingServices(
+            simulation=cast("SimulateRouting", _NotCalled()),
+            states=cast("RouteStates", _NotCalled()),
+        ),
         token=Secret(""),
         ids=cast("IdGenerator", _NotCalled()),
         health=HealthChecks({}),

@@ -16,6 +16,7 @@ from entrypoints.console.api.limit_standings import standing_routes
 from entrypoints.console.api.limits import rule_routes
 from entrypoints.console.api.providers import provider_routes
 from entrypoints.console.api.requests import request_routes
+from entrypoints.console.api.routing import routing_routes
 from entrypoints.console.headers import CONSOLE_HEADERS
 from entrypoints.console.pages.welcome import PAGES
 from entrypoints.console.problems import MEDIA_TYPE, Problem, problem_response
@@ -48,6 +49,7 @@ def create_console_api(console: Console) -> Litestar:
             *budget_routes(console.limits.budgets, console.limits.requests),
             *budget_alert_routes(console.limits.alerts),
             *provider_routes(console.providers),
+            *routing_routes(console.routing.simulation, console.routing.states),
             *PAGES,
             console_health_route(SystemStatus(console.health, console.system)),
             *health_routes(console.health),

@@ -9,6 +9,8 @@ from application.console.limits.overrides import ManageOverrides
 from application.console.limits.standing import LimitStandings
 from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
+from application.console.routing.simulation import SimulateRouting
+from application.console.routing.states import RouteStates
 from application.ports.clock import IdGenerator
 from domain.secret import Secret
 from entrypoints.console.system_status import SystemSources
@@ -26,12 +28,20 @@ class LimitServices(Struct, frozen=True, kw_only=True):
     requests: IdempotentRequests
 
 
+class RoutingServices(Struct, frozen=True, kw_only=True):
+    """Collaborators of the routes about routing."""
+
+    simulation: SimulateRouting
+    states: RouteStates
+
+
 class Console(Struct, frozen=True, kw_only=True):
     """Collaborators of the console's routes; without `system` its report is short."""
 
     request_records: RequestRecords
     limits: LimitServices
     providers: InspectProviders
+    routing: RoutingServices
     token: Secret
     ids: IdGenerator
     health: HealthChecks

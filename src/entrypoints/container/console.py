@@ -24,6 +24,7 @@ from domain.secret import Secret
 from entrypoints.console.services import Console, LimitServices
 from entrypoints.console.system_status import SystemSources
 from entrypoints.container.process import Process
+from entrypoints.container.routing import open_routing
 from entrypoints.health import HealthChecks
 
 
@@ -46,6 +47,7 @@ def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Con
             clock,
             ids,
         ),
+        routing=open_routing(process, uow),
         request_records=RequestRecords(ClickHouseRequestLog(clickhouse), clock=process.clock),
         token=token,
         ids=process.ids,

@@ -18,6 +18,7 @@ from application.gateway.kept_responses import KeptResponses
 from application.gateway.limit_gate import LimitGate
 from application.gateway.list_models import ListModels
 from application.gateway.relay import Relay
+from application.gateway.routing import Router
 from application.gateway.settlement import Books
 from application.jobs.adopt_journals import AdoptJournals
 from application.jobs.flush_key_use import FlushKeyUse
@@ -27,6 +28,8 @@ from application.runtime.large_bodies import LargeBodies
 from application.runtime.provider_pool import ProviderPool
 from application.runtime.refresh import SnapshotRefresher
 from application.runtime.snapshot import CurrentSnapshot
+from domain.routing.board import HealthBoard
+from domain.routing.tuning import health_policy
 from entrypoints.container.dialects import build_dialects
 from entrypoints.container.limits import open_settlements
 from entrypoints.container.process import Process
@@ -112,6 +115,9 @@ async def open_gateway(process: Process) -> Gateway:
     settlements = open_settlements(process, gate)
     admission = Admission(gate, settlements, clock, process.ids, process.telemetry)
 
+    board = HealthBoard(process.instance, health_policy(runtime.get().settings))
+    bodies = LargeBodies()
+
     async def provider_active() -> None:
         if not runtime.get().providers:
             raise LookupError("no active provider")
@@ -128,10 +134,11 @@ async def open_gateway(process: Process) -> Gateway:
             runtime,
             keys,
             books,
+            Router(board, clock, process.randomness, bodies),
             admission,
-            Dispatcher(clock, process.randomness, admission),
+            Dispatcher(clock, process.randomness, admission, board),
             Relay(books, tasks),
-            LargeBodies(),
+            bodies,
             kept,
         ),
         list_models=ListModels(runtime, keys),

@@ -21,6 +21,7 @@ from tests.support.configuration import sql_configuration
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
 from tests.support.provider_inspection import provider_inspection
+from tests.support.routing_services import routing_services
 
 RULE: dict[str, Any] = {"subject": "platform", "metric": "requests", "window": "1m", "limit": 2}
 BUDGET: dict[str, Any] = {"subject": "platform", "period": "daily", "unit": "usd", "limit": 12.5}
@@ -35,6 +36,7 @@ async def http(postgres_url: str) -> AsyncIterator[httpx.AsyncClient]:
             request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
             limits=limit_services(stored.uow, clock, keys=SqlIdempotencyKeys(engine)),
             providers=provider_inspection(stored.uow, clock),
+            routing=routing_services(stored.uow, clock),
             token=Secret("token"),
             ids=UuidGenerator(),
             health=HealthChecks({}),

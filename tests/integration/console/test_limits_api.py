@@ -43,6 +43,7 @@ from tests.support.limit_services import limit_services
 from tests.support.limits import made_ready
 from tests.support.live_server import live_server
 from tests.support.provider_inspection import provider_inspection
+from tests.support.routing_services import routing_services
 
 RULE = {
     "subject": "user:dev@example.com",
@@ -128,6 +129,7 @@ async def office(postgres_url: str, redis_url: str) -> AsyncIterator[Office]:
             request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
             limits=limit_services(stored.uow, clock, counters),
             providers=provider_inspection(stored.uow, clock),
+            routing=routing_services(stored.uow, clock),
             token=Secret("token"),
             ids=UuidGenerator(),
             health=HealthChecks({}),

@@ -29,6 +29,7 @@ from tests.support.live_server import live_server
 from tests.support.openai_bodies import openai_completion, openai_error
 from tests.support.provider_calls import provider_spec
 from tests.support.provider_inspection import provider_inspection
+from tests.support.routing_services import routing_services
 from tests.support.scripted_upstream import ScriptedUpstream
 
 KEY = "sk-of-this-test-0123456789"
@@ -76,6 +77,7 @@ async def office() -> AsyncIterator[Office]:
         request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
         limits=limit_services(uow, clock),
         providers=provider_inspection(uow, clock),
+        routing=routing_services(uow, clock),
         token=Secret("token-of-this-test"),
         ids=UuidGenerator(),
         health=HealthChecks({}),

@@ -32,6 +32,12 @@ def harness(upstream: ScriptedUpstream) -> GatewayHarness:
 
 
 @pytest.fixture
+def alone(harness: GatewayHarness) -> None:
+    """No second attempt hides what became of the first."""
+    harness.judge_every_answer_alone()
+
+
+@pytest.fixture
 def key(harness: GatewayHarness) -> str:
     return harness.add_key()
 
@@ -254,6 +260,7 @@ async def test_a_key_sees_and_uses_only_its_models(
     assert (record.outcome, record.status) == (Outcome.DENIED, 403)
 
 
+@pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize(
     ("status", "seen", "outcome"),
     [

@@ -50,6 +50,7 @@ async def gateway(
     upstream: ScriptedUpstream, vendor: Upstream
 ) -> AsyncIterator[tuple[RunningGateway, httpx.AsyncClient]]:
     harness = GatewayHarness()
+    harness.judge_every_answer_alone()
     base_url = upstream.base_url.removesuffix("/v1") + vendor.path
     provider = harness.add_openai(base_url, kind=vendor.kind, options=dict(vendor.options))
     harness.add_model("m", provider)

@@ -73,6 +73,7 @@ async def test_a_failure_after_a_comment_is_told_by_the_error_event(
 ) -> None:
     gate = asyncio.Event()
     script = answer(500, body=error(), before_head=[Wait(gate)])
+    harness.judge_every_answer_alone()
     reply, seen, record = await play(harness, upstream, script, gate)
     assert reply.status_code == 200
     assert seen[-1].startswith('data: {"error"')
@@ -87,6 +88,7 @@ async def test_a_plain_answer_gets_no_comment_however_slow_it_is(
     gate = asyncio.Event()
     asyncio.get_running_loop().call_later(0.3, gate.set)
     upstream.enqueue(answer(500, body=error(), before_head=[Wait(gate)]))
+    harness.judge_every_answer_alone()
     async with (
         harness.running() as gateway,
         httpx.AsyncClient(base_url=gateway.url, headers={"api-key": key}, timeout=20) as client,

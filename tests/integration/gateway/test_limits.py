@@ -193,6 +193,7 @@ async def test_a_failed_request_counts_as_a_request_without_tokens(
         limit=10_000,
         enforcement=Enforcement.STRICT,
     )
+    harness.judge_every_answer_alone()
     async with session(harness, key, rule, strict) as running:
         upstream.enqueue(answer(status, body=error()))
         await running.ask(stream=stream)
@@ -292,7 +293,7 @@ async def test_a_failure_is_told_before_a_full_provider_and_counted_as_recorded(
         limit=10_000,
     )
     own = BudgetCap(id="b", holder=USER, period=Period.MONTHLY, limit=10_000)
-    upstream.enqueue(openai_stream((), usage=None, done=False, then=[Drop()]))
+    upstream.always(openai_stream((), usage=None, done=False, then=[Drop()]))
     async with session(harness, key, full, tokens, own) as running:
         reply = await running.ask(stream=True)
         assert reply.status_code == 502

@@ -25,6 +25,12 @@ def harness(upstream: ScriptedUpstream) -> GatewayHarness:
 
 
 @pytest.fixture
+def alone(harness: GatewayHarness) -> None:
+    """No second attempt hides what became of the first."""
+    harness.judge_every_answer_alone()
+
+
+@pytest.fixture
 def key(harness: GatewayHarness) -> str:
     return harness.add_key()
 
@@ -159,6 +165,7 @@ async def test_what_the_provider_cannot_do_is_said(
     assert record.outcome is Outcome.INVALID
 
 
+@pytest.mark.usefixtures("alone")
 async def test_errors_of_relays_have_the_shape_and_status_of_the_api(
     sdk: openai.AsyncOpenAI, upstream: ScriptedUpstream
 ) -> None:

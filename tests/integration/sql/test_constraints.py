@@ -206,6 +206,35 @@ async def test_a_price_is_a_number(postgres_url: str) -> None:
                 )
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "models SET strategy = 'random'",
+        "models SET affinity = 'always'",
+        "models SET capabilities = '[]'",
+        "routes SET capabilities = '1'",
+        "routes SET prices = '{}'",
+        "routes SET rpm = 0",
+        "routes SET tpm = 9007199254740992",
+        "routes SET max_in_flight = -1, rpm = 5",
+        "routes SET weight = -1",
+        "model_aliases SET name = ''",
+    ],
+)
+async def test_an_impossible_way_of_routing_is_refused(postgres_url: str, change: str) -> None:
+    async with connect_postgres(postgres_url) as connection:
+        await connection.execute(
+            f"INSERT INTO models VALUES ('{KEY}', 'm', 1, 1, true, now(), NULL);"
+            f"INSERT INTO model_aliases VALUES ('other', '{KEY}');"
+            "INSERT INTO providers (id, name, kind, options, enabled, revision, created_at)"
+            f" VALUES ('{OTHER}', 'p', 'openai', '{{}}', true, 1, now());"
+            "INSERT INTO routes (id, model_id, provider_id, upstream_model, tier, weight, enabled)"
+            f" VALUES (gen_random_uuid(), '{KEY}', '{OTHER}', 'm', 0, 0, true)"
+        )
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.execute(f"UPDATE {change}")
+
+
 async def test_credentials_are_never_stored_in_the_clear(postgres_url: str) -> None:
     async with connect_postgres(postgres_url) as connection:
         with pytest.raises(asyncpg.CheckViolationError):

@@ -122,6 +122,13 @@ def test_statuses_are_classified(status: int, failure: type[Exception]) -> None:
     assert type(failure_for(status, error, SCRUBBER, retry_after_ms=5)) is failure
 
 
+@pytest.mark.parametrize("status", [429, 529, 503, 500])
+def test_the_time_a_provider_asks_for_is_kept(status: int) -> None:
+    failure = failure_for(status, ErrorDetail(message="Too bad."), SCRUBBER, retry_after_ms=5)
+    assert isinstance(failure, UpstreamRateLimited | UpstreamUnavailable)
+    assert failure.retry_after_ms == 5
+
+
 def test_a_rejection_keeps_the_fields_of_the_error_and_nothing_else() -> None:
     error = parse_error_body(
         b'{"error":{"message":"Invalid \'n\' at http://10.0.0.1/x.","type":"invalid_request_error",'

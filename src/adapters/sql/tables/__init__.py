@@ -1,7 +1,7 @@
 """The rows. Importing this package registers every table with the metadata."""
 
 from adapters.sql.tables.budget_alerts import BudgetAlertRow
-from adapters.sql.tables.catalog import ModelRow, PriceRow, ProviderRow, RouteRow
+from adapters.sql.tables.catalog import ModelAliasRow, ModelRow, PriceRow, ProviderRow, RouteRow
 from adapters.sql.tables.idempotency import IdempotencyKeyRow
 from adapters.sql.tables.keys import ApiKeyRow, ApiKeyTeamRow
 from adapters.sql.tables.limits import (
@@ -23,6 +23,7 @@ __all__ = [
     "IdempotencyKeyRow",
     "LimitOverrideRow",
     "LimitRuleRow",
+    "ModelAliasRow",
     "ModelRow",
     "PriceRow",
     "ProviderRow",

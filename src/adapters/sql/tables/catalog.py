@@ -3,13 +3,24 @@
 from decimal import Decimal
 from typing import Annotated
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, UniqueConstraint, text
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Numeric,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from adapters.sql.base import Base, Id, Millis, PrimaryId
 
 _LIVE = text("deleted_at IS NULL")
+_NO_ELEMENTS, _NO_MEMBERS, _NO_PRICES = text("'{}'"), text("'{}'::jsonb"), text("'[]'::jsonb")
+_EXACT = 2**53 - 1  # the counters of caps are doubles inside Lua (limits.md section 3)
 _PRICES = (
     "input, output, cache_read, cache_write_5m, cache_write_1h, audio_in, reasoning, audio_out"
 )
@@ -54,6 +65,11 @@ class ModelRow(Base):
             name="multipliers",
         ),
         CheckConstraint("max_output_tokens > 0", name="max_output_tokens"),
+        CheckConstraint(
+            "strategy IN ('weighted', 'latency', 'cost', 'least_busy')", name="strategy"
+        ),
+        CheckConstraint("affinity IN ('off', 'session', 'prefix')", name="affinity"),
+        CheckConstraint("jsonb_typeof(capabilities) = 'object'", name="capabilities"),
         Index("uq_models_name", "name", unique=True, postgresql_where=_LIVE),
     )
 
@@ -65,16 +81,42 @@ class ModelRow(Base):
     enabled: Mapped[bool]
     created_at: Mapped[Millis]
     deleted_at: Mapped[Millis | None]
+    strategy: Mapped[str] = mapped_column(Text, server_default="weighted")
+    affinity: Mapped[str] = mapped_column(Text, server_default="session")
+    fallbacks: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=_NO_ELEMENTS)
+    capabilities: Mapped[dict[str, object]] = mapped_column(JSONB, server_default=_NO_MEMBERS)
+
+
+class ModelAliasRow(Base):
+    """Another public name of a model."""
+
+    __tablename__ = "model_aliases"
+    __table_args__ = (
+        CheckConstraint("length(name) BETWEEN 1 AND 200", name="name_length"),
+        Index(None, "model_id"),
+    )
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    model_id: Mapped[Id] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"))
 
 
 class RouteRow(Base):
-    """A way to serve a model; a provider with routes cannot be deleted."""
+    """A way to serve a model; a provider with routes cannot be deleted.
+
+    `prices` steer the strategy `cost` and are charged to nobody, so they need no history.
+    """
 
     __tablename__ = "routes"
     __table_args__ = (
         UniqueConstraint("model_id", "provider_id", "upstream_model", name="uq_routes_target"),
         CheckConstraint("length(upstream_model) BETWEEN 1 AND 200", name="upstream_model_length"),
         CheckConstraint("tier >= 0 AND weight >= 0", name="tier_and_weight"),
+        CheckConstraint("jsonb_typeof(capabilities) = 'object'", name="capabilities"),
+        CheckConstraint("jsonb_typeof(prices) = 'array'", name="prices"),
+        CheckConstraint(
+            f"least(rpm, tpm, max_in_flight) > 0 AND greatest(rpm, tpm, max_in_flight) <= {_EXACT}",
+            name="caps",
+        ),
         Index(None, "provider_id"),
     )
 
@@ -85,6 +127,11 @@ class RouteRow(Base):
     tier: Mapped[int]
     weight: Mapped[int]
     enabled: Mapped[bool]
+    capabilities: Mapped[dict[str, object]] = mapped_column(JSONB, server_default=_NO_MEMBERS)
+    prices: Mapped[list[dict[str, object]]] = mapped_column(JSONB, server_default=_NO_PRICES)
+    rpm: Mapped[int | None]
+    tpm: Mapped[int | None]
+    max_in_flight: Mapped[int | None]
 
 
 class PriceRow(Base):

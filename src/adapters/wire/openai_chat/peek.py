@@ -57,6 +57,7 @@ def peek(body: bytes, max_depth: int) -> RequestHead:
         end_user=end_user(members.user) or end_user(members.safety_identifier),
         media=media_of(members.messages),
         metadata=tags(members.metadata),
+        prompt_cache_key=end_user(members.prompt_cache_key),
     )
 
 

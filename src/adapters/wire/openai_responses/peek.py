@@ -42,6 +42,7 @@ def peek(body: bytes, max_depth: int) -> RequestHead:
         end_user=end_user(members.safety_identifier) or end_user(members.user),
         media=_media(members.input),
         metadata=tags(members.metadata),
+        prompt_cache_key=end_user(members.prompt_cache_key),
         continues=members.previous_response_id or None,
         stored=members.store is not False,
     )

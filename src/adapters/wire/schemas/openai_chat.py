@@ -24,6 +24,7 @@ class RequestMembers(Struct, frozen=True):
     n: int | None = None
     user: MaybeRaw = UNSET
     safety_identifier: MaybeRaw = UNSET
+    prompt_cache_key: MaybeRaw = UNSET
     metadata: MaybeRaw = UNSET
     models: MaybeRaw = UNSET
     fallbacks: MaybeRaw = UNSET

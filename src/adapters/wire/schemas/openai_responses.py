@@ -21,6 +21,7 @@ class RequestMembers(Struct, frozen=True):
     max_output_tokens: int | None = None
     user: MaybeRaw = UNSET
     safety_identifier: MaybeRaw = UNSET
+    prompt_cache_key: MaybeRaw = UNSET
     metadata: MaybeRaw = UNSET
     previous_response_id: str | None = None
     store: bool | None = None

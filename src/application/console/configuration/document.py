@@ -13,7 +13,8 @@ from domain.limits.budgets import BudgetUnit
 from domain.limits.overrides import OverrideAction
 from domain.limits.periods import Period
 from domain.limits.windows import Window
-from domain.routing.catalog import ProviderKind
+from domain.routing.capabilities import Capability
+from domain.routing.catalog import Affinity, ProviderKind, Strategy
 
 VERSION = 1
 
@@ -46,18 +47,38 @@ class PriceEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     audio_out: Decimal | None = None
 
 
+class CapabilitiesEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is known of a model or route; what is not said is taken to be possible."""
+
+    can: tuple[Capability, ...] = ()
+    cannot: tuple[Capability, ...] = ()
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+
+
 class RouteEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A route, identified by provider and upstream model (by default the model's own name)."""
+    """A route, identified by provider and upstream model (by default the model's own name).
+
+    `capabilities` say where it differs from its model; `price` is for the strategy `cost` alone.
+    """
 
     provider: str
     upstream_model: str | None = None
     tier: int = 0
     weight: int = 100
     enabled: bool = True
+    capabilities: CapabilitiesEntry = CapabilitiesEntry()
+    price: PriceEntry | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+    max_in_flight: int | None = None
 
 
 class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A model, identified by `name`. `price` left out means: leave the price list alone."""
+    """A model, identified by `name`. `price` left out means: leave the price list alone.
+
+    `fallbacks` are names or aliases of other models, in the order they are gone on to.
+    """
 
     name: str
     routes: tuple[RouteEntry, ...]
@@ -66,6 +87,11 @@ class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_output_tokens: int | None = None
     price: PriceEntry | None = None
     enabled: bool = True
+    aliases: tuple[str, ...] = ()
+    strategy: Strategy = Strategy.WEIGHTED
+    affinity: Affinity = Affinity.SESSION
+    fallbacks: tuple[str, ...] = ()
+    capabilities: CapabilitiesEntry = CapabilitiesEntry()
 
 
 class TeamEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

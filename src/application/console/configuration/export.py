@@ -10,11 +10,13 @@ from typing import cast
 
 import msgspec
 
+from application.console.configuration.amounts import exact, price_entry
+from application.console.configuration.capabilities import capabilities_entry
 from application.console.configuration.document import VERSION
 from application.console.configuration.keys import moment
-from application.console.configuration.models import PRICE_FIELDS, exact
 from application.console.configuration.overrides import is_named, override_entry
 from application.console.configuration.planning import Stored
+from application.console.configuration.routes import CAPS
 from application.console.limits.documents import (
     BudgetEntry,
     RuleEntry,
@@ -24,13 +26,13 @@ from application.console.limits.documents import (
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWork
 from domain.access.accounts import User, UserState
-from domain.accounting.pricing import Price
 from domain.durations import format_duration
 from domain.identifiers import ProviderId, TeamId
 from domain.keys.api_key import KeyState
 from domain.keys.policy import ApiKey
 from domain.limits.rules import BudgetCap
-from domain.routing.catalog import Model, ProviderSpec, Route
+from domain.routing.capabilities import Capabilities
+from domain.routing.catalog import Affinity, Model, ProviderSpec, Route, Strategy
 
 Entry = dict[str, object]
 
@@ -99,15 +101,22 @@ def _model(model: Model, providers: Mapping[ProviderId, str], now_ms: int) -> En
         entry["max_output_tokens"] = model.max_output_tokens
     price = model.prices.at(now_ms)
     if price is not None:
-        entry["price"] = _price(price)
+        entry["price"] = price_entry(price)
+    if model.strategy is not Strategy.WEIGHTED:
+        entry["strategy"] = model.strategy.value
+    if model.affinity is not Affinity.SESSION:
+        entry["affinity"] = model.affinity.value
+    for name in ("aliases", "fallbacks"):
+        if getattr(model, name):
+            entry[name] = list(getattr(model, name))
+    entry |= _capabilities(model.capabilities)
     entry["routes"] = [_route(route, model, providers) for route in model.routes]
     return entry | _disabled(enabled=model.enabled)
 
 
-def _price(price: Price) -> Entry:
-    return {
-        name: exact(amount) for name in PRICE_FIELDS if (amount := getattr(price, name)) is not None
-    }
+def _capabilities(known: Capabilities) -> Entry:
+    members = capabilities_entry(known)
+    return {"capabilities": members} if members else {}
 
 
 def _route(route: Route, model: Model, providers: Mapping[ProviderId, str]) -> Entry:
@@ -118,6 +127,12 @@ def _route(route: Route, model: Model, providers: Mapping[ProviderId, str]) -> E
         entry["tier"] = route.tier
     if route.weight != 100:
         entry["weight"] = route.weight
+    for name in CAPS:
+        if getattr(route, name) is not None:
+            entry[name] = getattr(route, name)
+    if route.prices.rows:
+        entry["price"] = price_entry(route.prices.rows[-1])
+    entry |= _capabilities(route.capabilities)
     return entry | _disabled(enabled=route.enabled)
 
 

@@ -139,8 +139,13 @@ def test_mcp_traffic_is_bound_by_its_own_rules_and_no_budget() -> None:
 
 
 def test_a_provider_checked_per_attempt_is_the_only_subject_of_its_chain() -> None:
-    of = SubjectChain.for_provider(ProviderId("p1"))
+    of = SubjectChain.for_attempt(provider=ProviderId("p1"))
     assert labels(LimitPolicy(EVERY_SUBJECT), of) == ["provider:requests/1h"]
+
+
+def test_another_model_that_serves_is_checked_with_the_provider_of_the_attempt() -> None:
+    of = SubjectChain.for_attempt(provider=ProviderId("p1"), model=ModelId("m1"))
+    assert labels(LimitPolicy(EVERY_SUBJECT), of) == ["model:requests/1m", "provider:requests/1h"]
 
 
 def test_defaults_bind_each_member_with_a_counter_of_his_own() -> None:

@@ -1,0 +1,1 @@
+"""Where requests go: simulated, and the routes as they stand."""
