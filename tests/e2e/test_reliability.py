@@ -1,0 +1,236 @@
+"""One of three providers goes wrong under load: nobody sees what another one could have prevented.
+
+Four processes, a steady mixture of whole answers and streams, and every fault an upstream shows in
+practice. Each fault prints its line of the table in `docs/reliability.md`.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.answers import Answer, Pause, Reset, Send, Stall, answer, head_bytes, raw
+from tests.support.installation import Installation, installed
+from tests.support.openai_bodies import error, openai_completion, openai_stream
+from tests.support.scripted_upstream import ReceivedRequest, ScriptedUpstream
+
+pytestmark = pytest.mark.xdist_group("reliability")  # they share one installation
+
+MODEL = "steady"
+CLIENTS = 24
+SPELL_S = 4.0
+"""Length of each phase: before, during and after the fault."""
+SETTINGS = {
+    "upstream.connect_timeout_ms": 500,
+    "upstream.first_byte_timeout_ms": 1000,
+    "upstream.idle_timeout_ms": 1000,
+    "upstream.total_timeout_ms": 2000,
+    "routing.breaker_open_ms": 1000,
+}
+
+
+def dripping() -> Answer:
+    """Begin an answer and go on with a byte in every tenth of a second, for ever."""
+    drops = (step for _ in range(600) for step in (Send(b" "), Pause(0.1)))
+    head = head_bytes(200, [("content-type", "application/json"), ("content-length", "5000")])
+    return Answer((Send(head), *drops), keep_alive=False)
+
+
+FAULTS: dict[str, Callable[[], Answer] | None] = {
+    "killed": None,
+    "paused": lambda: raw(Stall()),
+    "answers 500": lambda: answer(500, body=error()),
+    "answers 429, Retry-After 1": lambda: answer(429, body=error(), headers=[("retry-after", "1")]),
+    "answers garbage": lambda: raw(b"\x00\x01 this is no HTTP \xff\xfe\r\n\r\n"),
+    "answers JSON that is none": lambda: answer(
+        200, body=b'{"choices": [', headers=[("content-type", "application/json")]
+    ),
+    "drips": dripping,
+    "resets after the headers": lambda: raw(
+        head_bytes(200, [("content-type", "application/json"), ("content-length", "500")]),
+        Reset(),
+    ),
+}
+
+
+def healthy(request: ReceivedRequest) -> Answer:
+    """Answer as asked: whole, or as a stream."""
+    return openai_stream() if request.json().get("stream") else openai_completion()
+
+
+@dataclass
+class Tally:
+    """What the clients saw."""
+
+    outcomes: Counter[str] = field(default_factory=Counter[str])
+    seconds: list[float] = field(default_factory=list[float])
+
+    @property
+    def total(self) -> int:
+        return sum(self.outcomes.values())
+
+    def line(self, name: str) -> str:
+        ordered = sorted(self.seconds)
+        share = 100 * self.outcomes["ok"] / max(1, self.total)
+        p50, p99 = (1000 * ordered[int(part * (len(ordered) - 1))] for part in (0.5, 0.99))
+        return f"| {name} | {self.total} | {share:.2f} % | {p50:.0f} ms | {p99:.0f} ms |"
+
+
+@pytest.fixture(scope="module")
+def steady() -> Iterator[Installation]:
+    """Four processes, one model, three providers of equal weight."""
+    with installed("--workers", "4") as installation:
+        installation.apply({"settings": SETTINGS})
+        yield installation
+
+
+@contextlib.asynccontextmanager
+async def three_providers(
+    installation: Installation, name: str
+) -> AsyncGenerator[list[ScriptedUpstream]]:
+    """Run three upstreams, and make them the routes of a model of this name."""
+    async with contextlib.AsyncExitStack() as stack:
+        upstreams = [await stack.enter_async_context(ScriptedUpstream()) for _ in range(3)]
+        for upstream in upstreams:
+            upstream.always(healthy)
+        await asyncio.to_thread(
+            installation.apply,
+            {
+                "providers": [
+                    {
+                        "name": f"{name}-{number}",
+                        "kind": "openai_compatible",
+                        "base_url": upstream.base_url,
+                    }
+                    for number, upstream in enumerate(upstreams)
+                ],
+                "models": [
+                    {
+                        "name": name,
+                        "routes": [
+                            {"provider": f"{name}-{number}", "upstream_model": "any"}
+                            for number in range(3)
+                        ],
+                    }
+                ],
+            },
+        )
+        yield upstreams
+
+
+async def ask(client: httpx.AsyncClient, model: str, *, stream: bool) -> str:
+    """Send one request; return `ok`, or what was wrong."""
+    body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": "Hi"}]}
+    try:
+        reply = await client.post("/chat/completions", json=body)
+    except httpx.TransportError as failure:
+        return type(failure).__name__
+    if reply.status_code != 200:
+        return f"{reply.status_code} {reply.text[:200]}"
+    if not stream:
+        return "ok" if reply.json()["choices"][0]["message"]["content"] else "empty"
+    # After its first content nobody else can go on with an answer.
+    return "ok" if reply.text.rstrip().endswith("data: [DONE]") else "cut in mid-stream"
+
+
+async def load(installation: Installation, model: str, tally: Tally, stop: asyncio.Event) -> None:
+    """Keep `CLIENTS` clients asking until told to stop."""
+    limits = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
+    async with installation.client(limits=limits) as client:
+
+        async def one(number: int) -> None:
+            while not stop.is_set():
+                began = time.monotonic()
+                tally.outcomes[await ask(client, model, stream=number % 2 == 0)] += 1
+                tally.seconds.append(time.monotonic() - began)
+
+        await asyncio.gather(*(one(number) for number in range(CLIENTS)))
+
+
+async def spell(installation: Installation, model: str, seconds: float = SPELL_S) -> Tally:
+    """Load for a while and return what was seen."""
+    tally, stop = Tally(), asyncio.Event()
+    loading = asyncio.ensure_future(load(installation, model, tally, stop))
+    await asyncio.sleep(seconds)
+    stop.set()
+    await loading
+    return tally
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_no_client_sees_a_fault_that_another_route_could_have_prevented(
+    steady: Installation, fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = f"{MODEL}-{list(FAULTS).index(fault)}"
+    async with three_providers(steady, model) as upstreams:
+        await asyncio.to_thread(wait_for_model, steady, model)
+        before = await spell(steady, model, 1.0)
+        assert set(before.outcomes) == {"ok"}
+        faulty = upstreams[0]
+        broken = FAULTS[fault]
+        stop, during = asyncio.Event(), Tally()
+        loading = asyncio.ensure_future(load(steady, model, during, stop))
+        if broken is None:
+            await faulty.__aexit__()
+        else:
+            faulty.always(broken())
+        await asyncio.sleep(SPELL_S)
+        stop.set()
+        await loading
+        asked = len(faulty.requests)
+        if broken is None:
+            await faulty.__aenter__()
+        faulty.always(healthy)
+        after = await recovery(steady, model, faulty, asked)
+    with capsys.disabled():
+        print(f"\n{during.line(fault)}")
+    seen = Counter({what: n for what, n in during.outcomes.items() if what != "cut in mid-stream"})
+    assert set(seen) == {"ok"}, during.outcomes
+    assert during.outcomes["cut in mid-stream"] <= CLIENTS / 2, "those that ran when it was killed"
+    assert set(after.outcomes) == {"ok"}
+    rows = await asyncio.to_thread(rows_of, steady, model)
+    tried_twice = [row for row in rows if len(row["attempts"]) > 1]
+    assert tried_twice
+    for row in tried_twice:
+        first, *_, last = row["attempts"]
+        assert first["error_class"]
+        assert (last["status"], last["error_class"]) == (200, "")
+
+
+def wait_for_model(installation: Installation, model: str) -> None:
+    """Return once every process knows the model."""
+    with httpx.Client(base_url=installation.base_url, timeout=10) as client:
+        headers = {"authorization": f"Bearer {installation.key}", "connection": "close"}
+        known = 0
+        while known < 12:  # of four processes, none may be left out
+            reply = client.get("/models", headers=headers)
+            known = known + 1 if model in reply.text else 0
+
+
+async def recovery(
+    installation: Installation, model: str, faulty: ScriptedUpstream, asked: int
+) -> Tally:
+    """Load until the provider that was at fault is asked again, and return what was seen."""
+    tally, stop = Tally(), asyncio.Event()
+    loading = asyncio.ensure_future(load(installation, model, tally, stop))
+    async with asyncio.timeout(20):
+        while len(faulty.requests) < asked + 20:  # noqa: ASYNC110 - the load has no event
+            await asyncio.sleep(0.05)
+    stop.set()
+    await loading
+    return tally
+
+
+def rows_of(installation: Installation, model: str) -> list[dict[str, Any]]:
+    """Return the records of a model."""
+    shown = installation.program.run("requests", "--json", "--limit", "20000")
+    assert shown.code == 0, shown.err
+    rows = map(json.loads, shown.out.splitlines())
+    return [row for row in rows if row["model_requested"] == model]
