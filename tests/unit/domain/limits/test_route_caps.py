@@ -17,7 +17,7 @@ from tests.support.configuration import a_rule
 from tests.support.limits import claim
 from tests.support.routing import NOW_MS, route
 
-CHAIN = SubjectChain.for_provider(ProviderId("one"))
+CHAIN = SubjectChain.for_attempt(provider=ProviderId("one"))
 CAPPED = replace(route("r", at="one"), rpm=2, tpm=1_000, max_in_flight=3)
 
 
