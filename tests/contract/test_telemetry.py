@@ -43,6 +43,7 @@ def test_every_event_can_be_told(telemetry: Telemetry) -> None:
     telemetry.failed_closed()
     telemetry.budget_alert("user", "monthly", 80)
     telemetry.record_lost("requests", "unopened")
+    telemetry.breaker_state("gpt-4o/openai", 2)
 
 
 def test_a_request_counts_with_its_tokens_and_cost() -> None:
@@ -144,3 +145,11 @@ def test_any_process_shows_what_all_counted_also_those_that_were_killed(tmp_path
     page = counting_process(tmp_path, 3, "render")
     assert sample(page, "gateway_rate_limited_total", label="user:requests/1m") == 8
     assert sample(page, "gateway_rate_limiter_fail_open_total") == 0
+
+
+def test_the_circuit_of_a_route_is_shown_as_it_was_told_last() -> None:
+    metrics = PrometheusTelemetry()
+    for state in (2, 1, 0, 2):
+        metrics.breaker_state("gpt-4o/openai", state)
+    page = metrics.render()
+    assert sample(page, "circuit_breaker_state", route="gpt-4o/openai") == 2

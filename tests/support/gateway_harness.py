@@ -40,6 +40,7 @@ from application.ports.directory import KeyDirectory
 from application.ports.limits import LimitStore
 from application.runtime.large_bodies import LargeBodies
 from application.runtime.provider_pool import ProviderPool
+from application.runtime.route_upkeep import RouteUpkeep
 from application.runtime.snapshot import CurrentSnapshot, RuntimeSnapshot
 from application.runtime.supervisor import TaskSupervisor
 from domain.accounting.pricing import Price, PriceList
@@ -296,6 +297,8 @@ class GatewayHarness:
         admission = Admission(gate, settlements, clock, ids, events)
         policy = self.health_policy or health_policy(Settings(self.settings))
         board, bodies = HealthBoard("test", policy), LargeBodies()
+        if self.health_policy is None:
+            runtime.follow(RouteUpkeep(board, clock).follow)
         app = create_gateway_app(
             Gateway(
                 handle_inference=HandleInference(

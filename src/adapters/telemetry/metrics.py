@@ -8,7 +8,7 @@ since stay, so counters never go back.
 
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -122,6 +122,15 @@ class PrometheusTelemetry(Telemetry, MetricsPage):
             ("subject_kind", "period", "threshold_pct"),
             registry,
         )
+        # Of several processes the one that sees it worst, while it lives.
+        self._breakers = Gauge(
+            "circuit_breaker_state",
+            "Circuit breaker of a route: 0 closed, 1 half-open, 2 open.",
+            ("route",),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self._routes: set[str] = set()
 
     def request_ended(self, record: RequestRecord) -> None:
         """See `Telemetry`."""
@@ -169,6 +178,12 @@ class PrometheusTelemetry(Telemetry, MetricsPage):
     def record_lost(self, stream: str, reason: str) -> None:
         """See `Telemetry`."""
         self._lost.add(stream, reason)
+
+    def breaker_state(self, route: str, state: int) -> None:
+        """See `Telemetry`."""
+        if len(self._routes) < MOST_CHILDREN:
+            self._routes.add(route)
+        self._breakers.labels(route if route in self._routes else OTHER).set(state)
 
     def render(self) -> bytes:
         """See `MetricsPage`."""

@@ -30,3 +30,6 @@ class NoTelemetry(Telemetry):
 
     def record_lost(self, stream: str, reason: str) -> None:
         """Do nothing."""
+
+    def breaker_state(self, route: str, state: int) -> None:
+        """Do nothing."""

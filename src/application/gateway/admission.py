@@ -217,8 +217,9 @@ class Admission:
             provider=next(iter(providers)) if len(providers) == 1 else None,
             roles=caller.roles,
         )
+        entries = now.limits.bind(chain, call.surface, self._clock.now_ms()).entries
         context = abandoned_context(call, caller)
-        await self._reserve(ticket, call, chain, model, plan.models, now, context)
+        await self._reserve(ticket, call, entries, model, plan.models, now, context)
 
     async def reserve_attempt(
         self,
@@ -230,7 +231,8 @@ class Admission:
     ) -> None:
         """Check what binds one attempt alone, so that a full provider fails over.
 
-        That is its provider where several may be asked, and its model where that is a fallback.
+        That is its route, its provider where several may be asked, and its model where that is a
+        fallback.
 
         Raises:
             LimitExceeded: one of them is at a limit of its own, or the fallback has no price where
@@ -245,9 +247,11 @@ class Admission:
             provider=attempt.route.provider_id if len(plan.providers) > 1 else None,
             model=model.id if attempt.fallback else None,
         )
+        now_ms = self._clock.now_ms()
+        entries = now.limits.bind_attempt(chain, attempt.route, call.surface, now_ms)
         own = Ticket(self, ticket.expected)
         # Without a context: the request's own reservation brings its record.
-        await self._reserve(own, call, chain, model, (model,), now, b"")
+        await self._reserve(own, call, entries, model, (model,), now, b"")
         ticket.begin_attempt(own)
 
     def settle(
@@ -269,16 +273,15 @@ class Admission:
         self,
         ticket: Ticket,
         call: InferenceCall,
-        chain: SubjectChain,
+        entries: tuple[Entry, ...],
         model: Model,
         models: Sequence[Model],
         now: RuntimeSnapshot,
         context: bytes,
     ) -> None:
-        now_ms = self._clock.now_ms()
-        entries = now.limits.bind(chain, call.surface, now_ms).entries
         if not entries:
             return
+        now_ms = self._clock.now_ms()
         ticket.entries = entries
         _bound_output(call, models, entries)
         mode = FailureMode(now.settings.text("security.rate_limit_fail_closed"))

@@ -15,6 +15,7 @@ from application.gateway.settlement import Books
 from application.gateway.told_failures import without_route
 from application.runtime.large_bodies import LargeBodies
 from application.runtime.snapshot import CurrentSnapshot
+from domain.routing.naming import model_for
 
 
 class HandleInference:
@@ -70,7 +71,12 @@ class HandleInference:
                 settlement.go_on_from(origin)
                 if not head.model:
                     call.head = head = structs.replace(head, model=origin.model)
-            model = self._router.model(head.model, caller, now)
+            model = model_for(
+                now.catalog,
+                head.model,
+                caller.may_use,
+                guess_by_prefix=now.settings.flag("routing.guess_model_by_prefix"),
+            )
             settlement.choose_model(model)
             plan = await self._router.plan(call, head, model, caller.may_use, origin, now)
             if not plan.attempts:

@@ -1,4 +1,4 @@
-"""Which model a request is for, and where it may go: the plan of its attempts."""
+"""Where a request may go: the plan of its attempts."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,16 +12,14 @@ from application.ports.response_origins import ResponseOrigin
 from application.runtime.large_bodies import LargeBodies
 from application.runtime.snapshot import RuntimeSnapshot
 from domain.accounting.estimate import likely_usage
-from domain.errors import InvalidRequest, ModelNotAllowed, ModelNotFound
+from domain.errors import InvalidRequest
 from domain.inference.head import RequestHead
-from domain.keys.api_key import Caller
 from domain.routing.affinity import AffinityKey, affinity_key
 from domain.routing.board import HealthBoard
 from domain.routing.capabilities import Capability, RequestNeeds
-from domain.routing.catalog import Affinity, Catalog, Model, Strategy
+from domain.routing.catalog import Affinity, Model, Strategy
 from domain.routing.fallback import fallback_chain
 from domain.routing.plan import RoutePlan, plan_routes
-from domain.routing.prefixes import model_by_prefix
 from domain.routing.requirements import depends_on_features, features_of
 
 
@@ -43,29 +41,6 @@ class Router:
         self._clock = clock
         self._randomness = randomness
         self._bodies = bodies
-
-    @staticmethod
-    def model(name: str, caller: Caller, now: RuntimeSnapshot) -> Model:
-        """Return the model that `name` stands for.
-
-        A key may name a model by an alias when its list covers the alias or the model itself: who
-        listed either meant that model.
-
-        Raises:
-            ModelNotAllowed: the key's list covers neither; nor does it tell then whether there is
-                such a model.
-            ModelNotFound: there is none.
-        """
-        allowed = caller.may_use(name)
-        try:
-            model = _named(name, now)
-        except ModelNotFound:
-            if allowed:
-                raise
-            raise ModelNotAllowed(name) from None
-        if not allowed and not caller.may_use(model.name):
-            raise ModelNotAllowed(name)
-        return model
 
     async def plan(
         self,
@@ -143,20 +118,6 @@ class Router:
             return await self._bodies.work(call.body, read)
         except InvalidRequest:
             return unread
-
-
-def _named(name: str, now: RuntimeSnapshot) -> Model:
-    catalog: Catalog = now.catalog
-    try:
-        return catalog.model(name)
-    except ModelNotFound:
-        # A model that was switched off is not brought back by its name.
-        if name in catalog.models or not now.settings.flag("routing.guess_model_by_prefix"):
-            raise
-        guessed = model_by_prefix(catalog, name)
-        if guessed is None:
-            raise
-        return guessed
 
 
 def _named_affinity(model: Model, call: InferenceCall, head: RequestHead) -> AffinityKey | None:

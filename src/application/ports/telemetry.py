@@ -49,6 +49,16 @@ class Telemetry(Protocol):
         """Count a record that could not be kept; `stream` is the kind of records."""
         ...
 
+    @abstractmethod
+    def breaker_state(self, route: str, state: int) -> None:
+        """Show the circuit breaker of a route: 0 closed, 1 half-open, 2 open.
+
+        Told at every change and once when a route is first known, by every process. `route` is a
+        name people know, such as `gpt-4o/openai`, and unique. One that is gone is told as closed:
+        series of several processes cannot be taken back.
+        """
+        ...
+
 
 class MetricsPage(Protocol):
     """What `/metrics` shows."""

@@ -1,6 +1,6 @@
 """The immutable configuration a request runs on, from its first look-up to its last."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
@@ -35,6 +35,7 @@ class CurrentSnapshot:
     def __init__(self) -> None:
         """Start empty; `get` fails until the first `swap`."""
         self._snapshot: RuntimeSnapshot | None = None
+        self._followers: list[Callable[[RuntimeSnapshot], None]] = []
 
     def get(self) -> RuntimeSnapshot:
         """Return the snapshot in force."""
@@ -45,3 +46,11 @@ class CurrentSnapshot:
     def swap(self, snapshot: RuntimeSnapshot) -> None:
         """Put a new snapshot in force; running requests keep the one they started with."""
         self._snapshot = snapshot
+        for follower in self._followers:
+            follower(snapshot)
+
+    def follow(self, follower: Callable[[RuntimeSnapshot], None]) -> None:
+        """Call `follower` with the snapshot in force, if there is one, and with every later one."""
+        self._followers.append(follower)
+        if self._snapshot is not None:
+            follower(self._snapshot)

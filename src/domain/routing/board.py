@@ -62,6 +62,13 @@ class HealthBoard:
             if self.tracker(route).absorb(merged(route, others, now_ms))
         ]
 
+    def reset(self, routes: Iterable[RouteId], now_ms: int) -> None:
+        """Close the circuits and end the cool-downs of these routes, as far as they are known."""
+        for route in routes:
+            tracker = self._trackers.get(route)
+            if tracker is not None:
+                tracker.reset(now_ms)
+
     def keep_only(self, routes: Collection[RouteId]) -> None:
         """Forget routes that are no longer configured and have no request running."""
         self._trackers = {

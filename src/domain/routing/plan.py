@@ -78,9 +78,12 @@ class RoutePlan(Struct, frozen=True, kw_only=True):
     def binds_attempts(self) -> bool:
         """Whether attempts have limits of their own to check, each before it is made.
 
-        Who serves is certain before only where there is one provider, and the model asked for.
+        Who serves is certain before only where there is one provider, and the model asked for; the
+        caps of a route are those of its attempts.
         """
-        return len(self.providers) > 1 or any(attempt.fallback for attempt in self.attempts)
+        return len(self.providers) > 1 or any(
+            attempt.fallback or attempt.route.is_capped for attempt in self.attempts
+        )
 
     def retries(self, policy: RetryPolicy, started_ms: int) -> Retries:
         """Return the attempts of the request; a last resort is tried once."""

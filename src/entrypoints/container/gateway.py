@@ -5,6 +5,7 @@ from adapters.journal.journal import FileJournal
 from adapters.journal.syncing import Fsync
 from adapters.providers.factory import ProvidersByKind
 from adapters.redis.response_origins import RedisResponseOrigins
+from adapters.redis.route_health import RedisRouteHealthFeed
 from adapters.sql.configuration import SqlConfigurationSource
 from adapters.sql.key_directory import SqlKeyDirectory
 from application.gateway.admission import Admission
@@ -19,10 +20,12 @@ from application.gateway.routing import Router
 from application.gateway.settlement import Books
 from application.jobs.adopt_journals import AdoptJournals
 from application.jobs.flush_key_use import FlushKeyUse
+from application.jobs.share_route_health import ShareRouteHealth
 from application.jobs.ship_records import ShipRecords
 from application.runtime.large_bodies import LargeBodies
 from application.runtime.provider_pool import ProviderPool
 from application.runtime.refresh import SnapshotRefresher
+from application.runtime.route_upkeep import RouteUpkeep
 from application.runtime.snapshot import CurrentSnapshot
 from domain.routing.board import HealthBoard
 from domain.routing.tuning import health_policy
@@ -90,6 +93,11 @@ async def open_gateway(process: Process) -> Gateway:
     admission = Admission(gate, settlements, clock, process.ids, process.telemetry)
 
     board = HealthBoard(process.instance, health_policy(runtime.get().settings))
+    runtime.follow(RouteUpkeep(board, clock).follow)
+    share = ShareRouteHealth(
+        RedisRouteHealthFeed(process.redis), board, runtime, process.telemetry, clock
+    )
+    tasks.run_forever("share-route-health", share.run)
     bodies = LargeBodies()
 
     async def provider_active() -> None:

@@ -1,37 +1,20 @@
 """What the console knows of routing: the codecs that read requests, and the replicas' reports."""
 
-from collections.abc import Sequence
-
+from adapters.redis.route_health import RedisRouteHealthFeed
 from application.console.routing.asked import CodecOf
-from application.console.routing.reports import RouteReports
 from application.console.routing.simulation import SimulateRouting
 from application.console.routing.states import RouteStates
 from application.ports.dialect import DialectCodec
 from application.ports.unit_of_work import UnitOfWork
-from domain.errors import ServiceUnavailable
 from domain.inference.dialect import Dialect, Operation
-from domain.routing.health import RouteHealth
 from entrypoints.console.services import RoutingServices
 from entrypoints.container.dialects import build_dialects
 from entrypoints.container.process import Process
 
 
-class NoReports(RouteReports):
-    """While replicas do not share what they know of routes: nothing is known, no order arrives."""
-
-    async def read(self) -> Sequence[RouteHealth]:
-        """Return nothing."""
-        return ()
-
-    async def order(self, health: RouteHealth) -> None:
-        """Refuse: nobody would hear it."""
-        del health
-        raise ServiceUnavailable("Orders about routes cannot be given in this installation yet.")
-
-
 def open_routing(process: Process, uow: UnitOfWork) -> RoutingServices:
     """Open the use cases about routing."""
-    reports = NoReports()
+    reports = RedisRouteHealthFeed(process.redis)
     return RoutingServices(
         simulation=SimulateRouting(
             uow, reports, codec_by_dialect(), process.clock, process.randomness
