@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from adapters.memory.change_feed import MemoryChangeFeed
 from adapters.memory.request_log import MemoryRequestLog
+from adapters.memory.route_health import MemoryRouteHealthFeed
 from adapters.memory.store import MemoryStore, MemoryUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.identifiers import UuidGenerator
@@ -28,7 +29,7 @@ from tests.support.configuration import a_model, a_provider, a_route
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
 from tests.support.provider_inspection import provider_inspection
-from tests.support.routing_services import KeptReports, routing_services
+from tests.support.routing_services import routing_services
 
 FIRST, SECOND = a_provider("first"), a_provider("second")
 BLIND = Capabilities(cannot=frozenset({Capability.IMAGES}))
@@ -37,9 +38,10 @@ BLIND = Capabilities(cannot=frozenset({Capability.IMAGES}))
 class Desk:
     """The command line, and what the replicas report."""
 
-    def __init__(self, url: str, reports: KeptReports) -> None:
+    def __init__(self, url: str, feed: MemoryRouteHealthFeed) -> None:
         self._url = url
-        self.reports = reports
+        self.feed = feed
+        self._reported: list[RouteHealth] = []
         self.good = a_route(FIRST, "m1", rpm=60, max_in_flight=4)
         self.blind = a_route(SECOND, "m2", capabilities=BLIND)
 
@@ -58,28 +60,32 @@ class Desk:
         assert done.exception is None, (done.exception, done.output)
         return [" ".join(line.split()) for line in done.output.splitlines()]
 
-    def report(self, route: Route, **health: object) -> None:
+    async def report(self, route: Route, **health: object) -> None:
         now_ms = SystemClock().now_ms()
-        self.reports.reports.append(
+        self._reported.append(
             RouteHealth(route_id=route.id, replica="one", at_ms=now_ms, **health)  # pyright: ignore[reportArgumentType]
         )
+        await self.feed.publish(self._reported)
+
+    async def orders(self) -> list[RouteHealth]:
+        return [each for each in await self.feed.read() if not each.replica]
 
 
 @pytest.fixture
 async def desk() -> AsyncIterator[Desk]:
-    clock, reports = SystemClock(), KeptReports()
+    clock, feed = SystemClock(), MemoryRouteHealthFeed()
     uow = MemoryUnitOfWork(MemoryStore(), MemoryChangeFeed())
     console = Console(
         request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
         limits=limit_services(uow, clock),
         providers=provider_inspection(uow, clock),
-        routing=routing_services(uow, clock, reports),
+        routing=routing_services(uow, clock, feed),
         token=Secret("token-of-this-test"),
         ids=UuidGenerator(),
         health=HealthChecks({}),
     )
     async with live_server(create_console_app(console)) as url:
-        found = Desk(url, reports)
+        found = Desk(url, feed)
         async with uow.begin() as tx:
             await tx.providers.add(FIRST)
             await tx.providers.add(SECOND)
@@ -89,7 +95,7 @@ async def desk() -> AsyncIterator[Desk]:
 
 
 async def test_explaining_tells_where_a_request_goes_and_why(desk: Desk) -> None:
-    desk.report(desk.good, ttft_ms=120.0, ttft_samples=3.0, in_flight=2, tally=Tally(9, 1))
+    await desk.report(desk.good, ttft_ms=120.0, ttft_samples=3.0, in_flight=2, tally=Tally(9, 1))
     lines = await desk.printed("explain", "--model", "latest", "--feature", "images")
     assert lines == [
         "model route tier ranked by score share health",
@@ -125,7 +131,7 @@ async def test_a_request_is_explained_from_its_file(desk: Desk, tmp_path: Path) 
 async def test_nowhere_to_go_is_said_with_the_wait(desk: Desk) -> None:
     now_ms = SystemClock().now_ms()
     mark = BreakerMark(changed_at_ms=now_ms, open_until_ms=now_ms + 60_000, openings=1)
-    desk.report(desk.good, breaker=mark)
+    await desk.report(desk.good, breaker=mark)
     assert await desk.printed("drain", "big@second")
     lines = await desk.printed("explain", "--model", "big")
     assert lines[1].startswith("1 big first/m1 0 last_resort - - open for ")
@@ -146,7 +152,7 @@ async def test_routes_are_listed_drained_brought_back_and_reset(desk: Desk) -> N
     assert (dry[1].split()[-3:], dry[2]) == (["drained", "by", "console"], "nothing was changed")
     drained = await desk.printed("drain", "big@first")
     assert drained[1].endswith("drained by console")
-    assert [order.drain.drained for order in desk.reports.orders] == [True]
+    assert [order.drain.drained for order in await desk.orders()] == [True]
     assert (await desk.printed("undrain", "big@first"))[1].endswith("closed")
     assert (await desk.printed("reset", "big@first"))[1].endswith("closed")
     as_json = await desk.run("list", "--json")
@@ -157,6 +163,6 @@ async def test_a_route_that_is_not_there_is_refused_in_one_line(desk: Desk) -> N
     for reference in ("big@nobody", "../../limits", ""):
         refused = await desk.run("drain", reference)
         assert f"there is no route '{reference}'" in str(refused.exception)
-    assert desk.reports.orders == []
+    assert await desk.orders() == []
     nothing = await desk.run("explain")
     assert "say for which model" in str(nothing.exception)

@@ -1,4 +1,4 @@
-"""The console's API of routing on a real database: simulated requests, states, orders."""
+"""The console's API of routing on a real database and a real exchange of reports: simulated requests, states, orders."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -6,8 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
+from redis.asyncio import Redis
 
 from adapters.memory.request_log import MemoryRequestLog
+from adapters.redis.route_health import RedisRouteHealthFeed
 from adapters.system.clock import SystemClock
 from adapters.system.identifiers import UuidGenerator
 from application.console.request_records import RequestRecords
@@ -34,7 +36,7 @@ from tests.support.configuration import (
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
 from tests.support.provider_inspection import provider_inspection
-from tests.support.routing_services import KeptReports, routing_services
+from tests.support.routing_services import routing_services
 
 ABSENT = "019a0000-0000-7000-8000-000000000009"
 PICTURE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
@@ -43,11 +45,12 @@ CHAT = {"model": "big", "messages": [{"role": "user", "content": "hello"}]}
 
 @dataclass
 class Office:
-    """A console on a real store, and reports of replicas that the test plays."""
+    """A console on real stores, and reports of a replica that the test plays."""
 
     http: httpx.AsyncClient
     stored: Configuration
-    reports: KeptReports = field(default_factory=KeptReports)
+    feed: RedisRouteHealthFeed
+    reported: list[RouteHealth] = field(default_factory=list[RouteHealth])
     provider: ProviderSpec = field(default_factory=lambda: a_provider("vendor"))
     other: ProviderSpec = field(
         default_factory=lambda: a_provider("other", kind=ProviderKind.ANTHROPIC)
@@ -73,22 +76,26 @@ class Office:
                 await tx.models.add(model)
             await tx.commit()
 
-    def report(self, route: Route, **health: Any) -> None:
+    async def report(self, route: Route, **health: Any) -> None:
         now_ms = SystemClock().now_ms()
-        self.reports.reports.append(
+        self.reported.append(
             RouteHealth(route_id=route.id, replica="gateway-1", at_ms=now_ms, **health)
         )
+        await self.feed.publish(self.reported)
+
+    async def orders(self) -> list[RouteHealth]:
+        return [each for each in await self.feed.read() if not each.replica]
 
 
 @pytest.fixture
-async def office(postgres_url: str) -> AsyncIterator[Office]:
-    clock, reports = SystemClock(), KeptReports()
+async def office(postgres_url: str, redis_client: Redis) -> AsyncIterator[Office]:
+    clock, feed = SystemClock(), RedisRouteHealthFeed(redis_client)
     async with sql_configuration(postgres_url) as stored:
         console = Console(
             request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
             limits=limit_services(stored.uow, clock),
             providers=provider_inspection(stored.uow, clock),
-            routing=routing_services(stored.uow, clock, reports),
+            routing=routing_services(stored.uow, clock, feed),
             token=Secret("token"),
             ids=UuidGenerator(),
             health=HealthChecks({}),
@@ -99,7 +106,7 @@ async def office(postgres_url: str) -> AsyncIterator[Office]:
                 base_url=url, headers={"authorization": "Bearer token"}, timeout=30
             ) as http,
         ):
-            found = Office(http, stored, reports)
+            found = Office(http, stored, feed)
             async with stored.uow.begin() as tx:
                 await tx.providers.add(found.provider)
                 await tx.providers.add(found.other)
@@ -247,11 +254,11 @@ async def test_health_steers_the_plan_and_shows_in_the_list(office: Office) -> N
     sick, well = a_route(office.provider), a_route(office.other)
     await office.store(a_model("big", sick, well, strategy=Strategy.LATENCY))
     now_ms = SystemClock().now_ms()
-    office.report(
+    await office.report(
         sick,
         breaker=BreakerMark(changed_at_ms=now_ms, open_until_ms=now_ms + 60_000, openings=1),
     )
-    office.report(well, ttft_ms=120.5, ttft_samples=4, in_flight=3, tally=Tally(9, 1))
+    await office.report(well, ttft_ms=120.5, ttft_samples=4, in_flight=3, tally=Tally(9, 1))
     found = await office.simulate(model="big")
     assert seen(found) == [("other", 0, "latency")]
     assert found["attempts"][0]["score"] == 120.5
@@ -279,7 +286,9 @@ async def test_the_last_resort_and_the_wait_are_told(office: Office) -> None:
     await office.store(a_model("big", cooling))
     now_ms = SystemClock().now_ms()
     until_ms = now_ms + 30_000
-    office.report(cooling, cool_down=CoolDown(changed_at_ms=now_ms, until_ms=until_ms, asked=True))
+    await office.report(
+        cooling, cool_down=CoolDown(changed_at_ms=now_ms, until_ms=until_ms, asked=True)
+    )
     found = await office.simulate(model="big")
     assert (found["attempts"], found["throttled"]) == ([], True)
     assert 0 < found["retry_after_ms"] <= 30_000
@@ -288,15 +297,15 @@ async def test_the_last_resort_and_the_wait_are_told(office: Office) -> None:
 async def test_a_route_is_drained_and_comes_back(office: Office) -> None:
     first, second = a_route(office.provider), a_route(office.other)
     await office.store(a_model("big", first, second))
-    office.report(first, in_flight=2, tally=Tally(1, 1))
+    await office.report(first, in_flight=2, tally=Tally(1, 1))
     path = f"/api/routing/routes/{first.id}"
     dry = await office.call("POST", f"{path}/drain", 200, params={"dry_run": "true"})
     assert (dry["applied"], dry["item"]["standing"]["drained"]) == (False, True)
-    assert office.reports.orders == []
+    assert await office.orders() == []
     done = await office.call("POST", f"{path}/drain", 200)
     assert (done["applied"], done["item"]["drained_by"]) == (True, "console")
     assert (done["item"]["standing"]["in_flight"], done["item"]["outcomes"]) == (2, 2)
-    (order,) = office.reports.orders
+    (order,) = await office.orders()
     assert (order.in_flight, order.tally.volume, order.drain.drained) == (0, 0, True)
     assert reasons(await office.simulate(model="big")) == {"vendor": "drained"}
     back = await office.call("POST", f"{path}/undrain", 200)
@@ -308,7 +317,7 @@ async def test_a_reset_closes_the_circuit_and_ends_the_cool_down(office: Office)
     sick = a_route(office.provider)
     await office.store(a_model("big", sick))
     now_ms = SystemClock().now_ms()
-    office.report(
+    await office.report(
         sick,
         breaker=BreakerMark(changed_at_ms=now_ms, open_until_ms=now_ms + 60_000, openings=3),
         cool_down=CoolDown(changed_at_ms=now_ms, until_ms=now_ms + 60_000, asked=True),
@@ -398,7 +407,7 @@ async def test_what_is_not_there_is_not_found(office: Office) -> None:
     await office.call("GET", "/api/routing/routes", 404, params={"model": "big"})
     for query in ({"limit": "0"}, {"limit": "501"}, {"cursor": "'"}, {"limit": "x"}):
         await office.call("GET", "/api/routing/routes", 400, params=query)
-    assert office.reports.orders == []
+    assert await office.orders() == []
 
 
 async def test_a_guessed_route_takes_no_orders(office: Office) -> None:

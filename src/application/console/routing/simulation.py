@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from application.console.callers import find_caller
 from application.console.routing.asked import Asked, CodecOf, SimulatedRequest, read_request
-from application.console.routing.reports import RouteReports, merged_health
+from application.console.routing.reports import merged_health
 from application.console.routing.views import (
     Simulated,
     attempt_view,
@@ -12,6 +12,7 @@ from application.console.routing.views import (
     routes_by_id,
 )
 from application.ports.clock import Clock, Randomness
+from application.ports.route_health import RouteHealthFeed
 from application.ports.unit_of_work import UnitOfWork
 from domain.identifiers import RouteId
 from domain.keys.api_key import Caller
@@ -29,14 +30,14 @@ class SimulateRouting:
     def __init__(
         self,
         uow: UnitOfWork,
-        reports: RouteReports,
+        feed: RouteHealthFeed,
         codec_of: CodecOf,
         clock: Clock,
         randomness: Randomness,
     ) -> None:
         """`codec_of` reads request bodies as the gateway does."""
         self._uow = uow
-        self._reports = reports
+        self._feed = feed
         self._codec_of = codec_of
         self._clock = clock
         self._randomness = randomness
@@ -54,7 +55,7 @@ class SimulateRouting:
             wish, self._codec_of, stored.settings.integer("gateway.max_json_depth")
         )
         now_ms = self._clock.now_ms()
-        health = await merged_health(self._reports, now_ms)
+        health = await merged_health(self._feed, now_ms)
 
         def standing_of(route_id: RouteId) -> RouteStanding:
             known = health.get(route_id)

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from application.console.limits.collection import check_page
-from application.console.routing.reports import RouteReports, merged_health, reports_by_route
+from application.console.routing.reports import merged_health, reports_by_route
 from application.console.routing.views import StandingView, provider_name
 from application.ports.clock import Clock
+from application.ports.route_health import RouteHealthFeed
 from application.ports.unit_of_work import UnitOfWork
 from domain.errors import NotFound
 from domain.identifiers import RouteId
@@ -62,10 +63,10 @@ class RouteOrder(Struct, frozen=True, kw_only=True):
 class RouteStates:
     """Reads what replicas report, and publishes orders; replicas take them over within seconds."""
 
-    def __init__(self, uow: UnitOfWork, reports: RouteReports, clock: Clock) -> None:
-        """`reports` is what the gateway's replicas share."""
+    def __init__(self, uow: UnitOfWork, feed: RouteHealthFeed, clock: Clock) -> None:
+        """`feed` is what the gateway's replicas share."""
         self._uow = uow
-        self._reports = reports
+        self._feed = feed
         self._clock = clock
 
     async def page(
@@ -96,7 +97,7 @@ class RouteStates:
         )
         rest = [pair for pair in found if cursor is None or pair[0].id > cursor]
         now_ms = self._clock.now_ms()
-        health = await merged_health(self._reports, now_ms)
+        health = await merged_health(self._feed, now_ms)
         shown = rest[:limit]
         return RoutePage(
             items=tuple(
@@ -133,7 +134,7 @@ class RouteStates:
         catalog = await self._catalog()
         route, model = _found(catalog, route_id)
         now_ms = self._clock.now_ms()
-        reported = (await reports_by_route(self._reports)).get(route.id, ())
+        reported = (await reports_by_route(self._feed)).get(route.id, ())
         told = word(merged(route.id, reported, now_ms), now_ms)
         # The numbers are the replicas': said again, they would count twice.
         order = RouteHealth(
@@ -145,7 +146,7 @@ class RouteStates:
             drain=told.drain,
         )
         if not dry_run:
-            await self._reports.order(order)
+            await self._feed.order(order)
         told = merged(route.id, (*reported, order), now_ms)
         return RouteOrder(applied=not dry_run, item=_state(catalog, model, route, told, now_ms))
 
