@@ -24,6 +24,7 @@ from application.gateway.settlement import Books
 from application.jobs.adopt_journals import AdoptJournals
 from application.jobs.flush_key_use import FlushKeyUse
 from application.jobs.measure_backlog import MeasureBacklog
+from application.jobs.probe_routes import ProbeRoutes
 from application.jobs.share_route_health import ShareRouteHealth
 from application.jobs.ship_records import ShipRecords
 from application.runtime.large_bodies import LargeBodies
@@ -124,6 +125,7 @@ async def open_gateway(process: Process) -> Gateway:
         RedisRouteHealthFeed(process.redis), board, runtime, process.telemetry, clock
     )
     tasks.run_forever("share-route-health", share.run)
+    tasks.run_forever("probe-routes", ProbeRoutes(board, runtime, clock).run)
     bodies = LargeBodies()
 
     async def provider_active() -> None:
