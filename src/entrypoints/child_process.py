@@ -5,10 +5,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 
 from entrypoints.parent_death import CHILD_PROCESS
-from entrypoints.process_plan import TURN_RED, ProcessPlan
+from entrypoints.process_plan import GOODBYE, READY, TURN_RED, ProcessPlan
 from entrypoints.restarts import RestartBudget
 
 
@@ -27,13 +28,16 @@ class ChildProcess:
         self._plan = plan
         self._process: subprocess.Popen[bytes] | None = None
         self._ready_pipe: int | None = None
+        self._leaving: list[subprocess.Popen[bytes]] = []
         self._budget = RestartBudget()
         self.restart_at: float | None = None
         self.was_ready = False
+        self._said_goodbye = False
 
     def start(self) -> None:
         """Start it; it inherits its sockets by number and reads its plan from standard input."""
         self.restart_at = None
+        self._said_goodbye = False
         self._close_ready_pipe()
         self._ready_pipe, theirs = os.pipe()
         os.set_blocking(self._ready_pipe, False)
@@ -63,18 +67,33 @@ class ChildProcess:
         """Pid while it runs."""
         return None if self._process is None else self._process.pid
 
+    def gone(self) -> list[int]:
+        """Return the pids of predecessors that have ended since this was last asked."""
+        ended = [process for process in self._leaving if process.poll() is not None]
+        self._leaving = [process for process in self._leaving if process not in ended]
+        return [process.pid for process in ended]
+
     def poll(self) -> int | None:
         """Return None while it runs (or waits for its restart), else its exit status."""
         return None if self._process is None else self._process.poll()
 
     def is_ready(self) -> bool:
         """Whether it has said that it serves."""
-        if self._ready_pipe is not None:
-            with contextlib.suppress(BlockingIOError):
-                if os.read(self._ready_pipe, 1):
-                    self.was_ready = True
-                self._close_ready_pipe()
+        self._listen()
         return self.was_ready
+
+    def hand_over(self) -> bool:
+        """Start its successor if it has said that it takes no more traffic; return whether it had.
+
+        Somebody ended this one process. It finishes what it has, which may take long, and meanwhile
+        its socket must not go without anybody who accepts.
+        """
+        self._listen()
+        if not self._said_goodbye or self._process is None:
+            return False
+        self._leaving.append(self._process)
+        self.start()
+        return True
 
     def schedule_restart(self, now: float) -> bool:
         """Plan the next start after a death; False when it died too often."""
@@ -97,18 +116,37 @@ class ChildProcess:
 
     def wait(self, timeout: float) -> None:
         """Wait for its end, then insist: after `timeout` seconds it is killed."""
-        if self._process is not None:
+        deadline = time.monotonic() + timeout
+        for process in self._all():
             try:
-                self._process.wait(timeout)
+                process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+                process.kill()
+                process.wait()
         self._process = None
+        self._leaving.clear()
         self._close_ready_pipe()
 
+    def _all(self) -> list[subprocess.Popen[bytes]]:
+        return self._leaving if self._process is None else [self._process, *self._leaving]
+
     def _send(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
+        for process in self._all():
+            if (
+                number is not signal.SIGTERM or process not in self._leaving
+            ):  # a second one is haste
+                process.send_signal(number)
+
+    def _listen(self) -> None:
+        """Read what it has said: `READY`, and later `GOODBYE`."""
+        if self._ready_pipe is None:
+            return
+        with contextlib.suppress(BlockingIOError):
+            said = os.read(self._ready_pipe, 16)
+            self.was_ready = self.was_ready or READY in said
+            self._said_goodbye = GOODBYE in said
+            if not said or self._said_goodbye:
+                self._close_ready_pipe()
 
     def _close_ready_pipe(self) -> None:
         if self._ready_pipe is not None:

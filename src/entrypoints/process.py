@@ -1,6 +1,7 @@
 """The inside of one process of a running server: event loop, container, ports, drain."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -19,7 +20,7 @@ from entrypoints.gateway.app import create_gateway_app
 from entrypoints.gateway.refusals import gateway_refusals
 from entrypoints.http_protocol import connections_within, raise_descriptor_limit
 from entrypoints.port_server import PortServer, inherited_socket, port_server, started
-from entrypoints.process_plan import TURN_RED, ProcessPlan
+from entrypoints.process_plan import GOODBYE, READY, TURN_RED, ProcessPlan
 
 _CONSOLE_GRACE_SECONDS = 5
 _CONSOLE_CONNECTIONS = 512
@@ -89,11 +90,13 @@ async def _serve_ports(plan: ProcessPlan, container: Container, stop: asyncio.Ev
         # and again, which shows as pauses in the latency of requests.
         gc.collect()
         gc.freeze()
-        os.write(plan.ready_pipe, b"1")
-        os.close(plan.ready_pipe)
+        os.write(plan.ready_pipe, READY)
         log.info("process_ready", roles=sorted(role.value for role in plan.roles))
         await stop.wait()
         log.info("process_draining", grace_s=grace)
+        with contextlib.suppress(OSError):  # the parent may be gone
+            os.write(plan.ready_pipe, GOODBYE)
+        os.close(plan.ready_pipe)
         container.begin_drain()
         for server in servers:
             server.should_exit = True

@@ -9,6 +9,8 @@ from domain.secret import Secret
 from entrypoints.config import BootConfig, from_wire_hook, to_wire
 from entrypoints.roles import Role, StoreUrls
 
+READY, GOODBYE = b"1", b"0"
+"""What a process says to its parent: that it serves, and that it takes no more traffic."""
 TURN_RED = signal.SIGUSR1
 """Asks a process that serves to turn its readiness red and to serve on."""
 

@@ -217,6 +217,10 @@ class Server:
     def _tend_children(self, *, announced: bool) -> None:
         now = time.monotonic()
         for child in self._children:
+            if child.hand_over():
+                log.info("process_succeeded", name=child.name)
+            for predecessor in child.gone():
+                forget_process(self._metrics, predecessor)
             pid, status = child.pid, child.poll()
             if status is not None:
                 if pid is not None:

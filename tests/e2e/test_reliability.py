@@ -7,10 +7,8 @@ practice. Each fault prints its line of the table in `docs/reliability.md`.
 import asyncio
 import contextlib
 import json
-import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -18,15 +16,15 @@ import pytest
 
 from tests.support.answers import Answer, Pause, Reset, Send, Stall, answer, head_bytes, raw
 from tests.support.installation import Installation, installed
-from tests.support.openai_bodies import error, openai_completion, openai_stream
-from tests.support.scripted_upstream import ReceivedRequest, ScriptedUpstream
+from tests.support.openai_bodies import error
+from tests.support.scripted_upstream import ScriptedUpstream
+from tests.support.steady_load import CLIENTS, Tally, healthy, load, spell
 
 pytestmark = pytest.mark.xdist_group("reliability")  # they share one installation
 
 MODEL = "steady"
-CLIENTS = 24
 SPELL_S = 4.0
-"""Length of each phase: before, during and after the fault."""
+"""How long a fault lasts."""
 SETTINGS = {
     "upstream.connect_timeout_ms": 500,
     "upstream.first_byte_timeout_ms": 1000,
@@ -58,29 +56,6 @@ FAULTS: dict[str, Callable[[], Answer] | None] = {
         Reset(),
     ),
 }
-
-
-def healthy(request: ReceivedRequest) -> Answer:
-    """Answer as asked: whole, or as a stream."""
-    return openai_stream() if request.json().get("stream") else openai_completion()
-
-
-@dataclass
-class Tally:
-    """What the clients saw."""
-
-    outcomes: Counter[str] = field(default_factory=Counter[str])
-    seconds: list[float] = field(default_factory=list[float])
-
-    @property
-    def total(self) -> int:
-        return sum(self.outcomes.values())
-
-    def line(self, name: str) -> str:
-        ordered = sorted(self.seconds)
-        share = 100 * self.outcomes["ok"] / max(1, self.total)
-        p50, p99 = (1000 * ordered[int(part * (len(ordered) - 1))] for part in (0.5, 0.99))
-        return f"| {name} | {self.total} | {share:.2f} % | {p50:.0f} ms | {p99:.0f} ms |"
 
 
 @pytest.fixture(scope="module")
@@ -125,45 +100,6 @@ async def three_providers(
         yield upstreams
 
 
-async def ask(client: httpx.AsyncClient, model: str, *, stream: bool) -> str:
-    """Send one request; return `ok`, or what was wrong."""
-    body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": "Hi"}]}
-    try:
-        reply = await client.post("/chat/completions", json=body)
-    except httpx.TransportError as failure:
-        return type(failure).__name__
-    if reply.status_code != 200:
-        return f"{reply.status_code} {reply.text[:200]}"
-    if not stream:
-        return "ok" if reply.json()["choices"][0]["message"]["content"] else "empty"
-    # After its first content nobody else can go on with an answer.
-    return "ok" if reply.text.rstrip().endswith("data: [DONE]") else "cut in mid-stream"
-
-
-async def load(installation: Installation, model: str, tally: Tally, stop: asyncio.Event) -> None:
-    """Keep `CLIENTS` clients asking until told to stop."""
-    limits = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
-    async with installation.client(limits=limits) as client:
-
-        async def one(number: int) -> None:
-            while not stop.is_set():
-                began = time.monotonic()
-                tally.outcomes[await ask(client, model, stream=number % 2 == 0)] += 1
-                tally.seconds.append(time.monotonic() - began)
-
-        await asyncio.gather(*(one(number) for number in range(CLIENTS)))
-
-
-async def spell(installation: Installation, model: str, seconds: float = SPELL_S) -> Tally:
-    """Load for a while and return what was seen."""
-    tally, stop = Tally(), asyncio.Event()
-    loading = asyncio.ensure_future(load(installation, model, tally, stop))
-    await asyncio.sleep(seconds)
-    stop.set()
-    await loading
-    return tally
-
-
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_no_client_sees_a_fault_that_another_route_could_have_prevented(
     steady: Installation, fault: str, capsys: pytest.CaptureFixture[str]
@@ -190,7 +126,7 @@ async def test_no_client_sees_a_fault_that_another_route_could_have_prevented(
         faulty.always(healthy)
         after = await recovery(steady, model, faulty, asked)
     with capsys.disabled():
-        print(f"\n{during.line(fault)}")
+        print(f"\n{during.line(fault)}")  # noqa: T201 - a line of the page
     seen = Counter({what: n for what, n in during.outcomes.items() if what != "cut in mid-stream"})
     assert set(seen) == {"ok"}, during.outcomes
     assert during.outcomes["cut in mid-stream"] <= CLIENTS / 2, "those that ran when it was killed"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-type_names = {bool: "boolean", int: "integer", str: "string"}
+type_names = {bool: "a boolean", int: "an integer", str: "a string"}
 SettingValue = bool | int | str
 
 
@@ -28,7 +28,7 @@ class SettingSpec(Struct, frozen=True, kw_only=True):
             value = str(value).lower()  # `true` and `false` beside other words
         wanted = type(self.default)
         if type(value) is not wanted:
-            raise ValueError(f"{self.key} must be a {type_names[wanted]}")
+            raise ValueError(f"{self.key} must be {type_names[wanted]}")
         assert isinstance(value, bool | int | str)
         if self.minimum is not None and isinstance(value, int) and value < self.minimum:
             raise ValueError(f"{self.key} must be at least {self.minimum}")
