@@ -412,3 +412,32 @@ async def test_a_route_counts_as_busy_to_the_last_byte_and_a_cut_answer_counts_a
         assert [attempt.error_class for attempt in record.attempts] == ["after_content"]
         standing = gateway.board.standing(route, now_ms())
         assert (standing.in_flight, standing.error_rate) == (0, 0.5)
+
+
+async def test_a_route_that_is_full_is_passed_over_and_what_it_took_is_given_back(
+    harness: GatewayHarness, upstream: ScriptedUpstream, second: ScriptedUpstream
+) -> None:
+    model = harness.models["m"]
+    first, other = model.routes
+    harness.models["m"] = structs.replace(
+        model, routes=(structs.replace(first, max_in_flight=1), other)
+    )
+    gate = asyncio.Event()
+    upstream.enqueue(openai_stream(pause_after=2, gate=gate), openai_completion())
+    second.always(openai_completion())
+    body = {**BODY, "stream": True}
+    async with serving(harness) as (gateway, client):
+        async with client.stream("POST", "/v1/chat/completions", json=body) as reply:
+            parts = reply.aiter_bytes()
+            await anext(parts)
+            assert (await ask(client)).status_code == 200
+            gate.set()
+            async for _ in parts:
+                pass
+        await gateway.journal.wait_for(2)
+        await gateway.settlements.idle()
+        assert (await ask(client)).status_code == 200
+        passed, _, after = await gateway.journal.wait_for(3)
+    tried = [(attempt.provider, attempt.error_class) for attempt in passed.attempts]
+    assert tried == [("first", "limited"), ("second", "")]
+    assert after.provider == "first"
