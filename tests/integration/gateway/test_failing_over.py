@@ -351,7 +351,9 @@ async def test_an_alias_is_served_by_its_model_to_keys_that_may_use_either(
     async with serving(harness, models=(listed,)) as (gateway, client):
         assert (await ask(client, model="fast")).status_code == 200
         (record,) = await gateway.journal.wait_for(1)
+        listed_models = (await client.get("/v1/models")).json()["data"]
     assert (record.model_requested, record.price_id) == ("fast", "price-1")
+    assert [each["id"] for each in listed_models] == sorted({"fast", listed})
 
 
 async def test_an_alias_of_a_model_the_key_may_not_use_is_refused_like_an_unknown_name(
