@@ -1,13 +1,16 @@
 """Models a caller may use."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+from msgspec import structs
 
 from application.gateway.authenticate import Authenticator
 from application.runtime.snapshot import CurrentSnapshot
-from domain.errors import ModelNotFound
+from domain.errors import ModelNotAllowed, ModelNotFound
 from domain.inference.dialect import Surface
 from domain.keys.api_key import Caller
-from domain.routing.catalog import Model
+from domain.routing.catalog import Catalog, Model
+from domain.routing.naming import model_for
 
 
 class ListModels:
@@ -25,8 +28,8 @@ class ListModels:
         return sorted(
             (
                 model
-                for model in catalog.models.values()
-                if self._visible(model, caller) and catalog.routes_of(model)
+                for model in (*self._visible(catalog, caller), *_aliased(catalog, caller))
+                if catalog.routes_of(model)
             ),
             key=lambda model: model.name,
         )
@@ -43,5 +46,20 @@ class ListModels:
         raise ModelNotFound(name)
 
     @staticmethod
-    def _visible(model: Model, caller: Caller) -> bool:
-        return model.enabled and caller.may_use(model.name)
+    def _visible(catalog: Catalog, caller: Caller) -> list[Model]:
+        return [
+            model
+            for model in catalog.models.values()
+            if model.enabled and caller.may_use(model.name)
+        ]
+
+
+def _aliased(catalog: Catalog, caller: Caller) -> Iterator[Model]:
+    """Return models under the other names by which this caller may ask for them."""
+    for alias in catalog.aliases:
+        try:
+            model = model_for(catalog, alias, caller.may_use, guess_by_prefix=False)
+        except (ModelNotFound, ModelNotAllowed):
+            continue
+        if model.name != alias:
+            yield structs.replace(model, name=alias)

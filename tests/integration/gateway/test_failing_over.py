@@ -351,7 +351,9 @@ async def test_an_alias_is_served_by_its_model_to_keys_that_may_use_either(
     async with serving(harness, models=(listed,)) as (gateway, client):
         assert (await ask(client, model="fast")).status_code == 200
         (record,) = await gateway.journal.wait_for(1)
+        listed_models = (await client.get("/v1/models")).json()["data"]
     assert (record.model_requested, record.price_id) == ("fast", "price-1")
+    assert [each["id"] for each in listed_models] == sorted({"fast", listed})
 
 
 async def test_an_alias_of_a_model_the_key_may_not_use_is_refused_like_an_unknown_name(
@@ -412,3 +414,32 @@ async def test_a_route_counts_as_busy_to_the_last_byte_and_a_cut_answer_counts_a
         assert [attempt.error_class for attempt in record.attempts] == ["after_content"]
         standing = gateway.board.standing(route, now_ms())
         assert (standing.in_flight, standing.error_rate) == (0, 0.5)
+
+
+async def test_a_route_that_is_full_is_passed_over_and_what_it_took_is_given_back(
+    harness: GatewayHarness, upstream: ScriptedUpstream, second: ScriptedUpstream
+) -> None:
+    model = harness.models["m"]
+    first, other = model.routes
+    harness.models["m"] = structs.replace(
+        model, routes=(structs.replace(first, max_in_flight=1), other)
+    )
+    gate = asyncio.Event()
+    upstream.enqueue(openai_stream(pause_after=2, gate=gate), openai_completion())
+    second.always(openai_completion())
+    body = {**BODY, "stream": True}
+    async with serving(harness) as (gateway, client):
+        async with client.stream("POST", "/v1/chat/completions", json=body) as reply:
+            parts = reply.aiter_bytes()
+            await anext(parts)
+            assert (await ask(client)).status_code == 200
+            gate.set()
+            async for _ in parts:
+                pass
+        await gateway.journal.wait_for(2)
+        await gateway.settlements.idle()
+        assert (await ask(client)).status_code == 200
+        passed, _, after = await gateway.journal.wait_for(3)
+    tried = [(attempt.provider, attempt.error_class) for attempt in passed.attempts]
+    assert tried == [("first", "limited"), ("second", "")]
+    assert after.provider == "first"
