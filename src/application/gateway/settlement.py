@@ -174,7 +174,9 @@ class Settlement:
 
     def note_cut(self, error_class: str) -> None:
         """Note that the attempt whose answer was being relayed failed after all."""
-        self._attempts[-1] = structs.replace(self._attempts[-1], error_class=error_class)
+        self._attempts[-1] = cut = structs.replace(self._attempts[-1], error_class=error_class)
+        if self._traced:
+            self._traced[-1] = structs.replace(self._traced[-1], attempt=cut)
 
     def note_first_content(self) -> None:
         """Note the moment at which generated content first arrived."""
@@ -253,8 +255,9 @@ class Settlement:
             self._ticket.settle(self._spend(record), ended_at_ms=record.ended_at_ms)
         self._books.journal.close(record)
         self._note_kept(outcome)
-        model = self._model.name if self._model is not None else ""
-        self._books.telemetry.request_ended(record, model=model)
+        model = self._model
+        name = "" if model is None or model.guessed else model.name  # no label of clients' making
+        self._books.telemetry.request_ended(record, model=name)
         if record.outcome is Outcome.RATE_LIMITED:
             self._books.telemetry.rate_limited(record.limit_label)
         if self._call.trace.recorded:

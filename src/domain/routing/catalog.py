@@ -108,6 +108,7 @@ class Model(Struct, frozen=True, kw_only=True):
         affinity: what keeps a conversation on its route.
         fallbacks: public names of the models to go on to when no route of this one can serve.
         capabilities: what its routes can do, unless a route says otherwise.
+        guessed: nobody configured it; its name was made up by a client.
     """
 
     id: ModelId
@@ -124,6 +125,7 @@ class Model(Struct, frozen=True, kw_only=True):
     affinity: Affinity = Affinity.SESSION
     fallbacks: tuple[str, ...] = ()
     capabilities: Capabilities = Capabilities()
+    guessed: bool = False
 
 
 class Catalog(Struct, frozen=True, kw_only=True):

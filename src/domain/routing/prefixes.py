@@ -27,4 +27,4 @@ def model_by_prefix(catalog: Catalog, name: str) -> Model | None:
     )
     if not routes:
         return None
-    return Model(id=ModelId(f"prefix:{kind.value}"), name=name, routes=routes)
+    return Model(id=ModelId(f"prefix:{kind.value}"), name=name, routes=routes, guessed=True)

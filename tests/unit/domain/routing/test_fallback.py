@@ -142,6 +142,7 @@ def test_a_prefix_makes_a_model_of_all_enabled_providers_of_that_vendor() -> Non
     )
     found = model_by_prefix(known, "gpt-5")
     assert found is not None
+    assert found.guessed
     assert [(each.provider_id, each.upstream_model) for each in found.routes] == [
         ("east", "gpt-5"),
         ("west", "gpt-5"),
