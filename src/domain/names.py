@@ -3,7 +3,8 @@
 import re
 
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_MODEL = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
+# Without halves of surrogate pairs, which no store takes.
+_MODEL = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 LONGEST_TITLE = 100
 
 

@@ -12,6 +12,8 @@ from entrypoints.parent_death import CHILD_PROCESS
 from entrypoints.process_plan import GOODBYE, READY, TURN_RED, ProcessPlan
 from entrypoints.restarts import RestartBudget
 
+PATIENT_DELAY_S = 5.0
+
 
 class ChildProcess:
     """Starts a process by plan, and starts it again when it dies. Main thread only."""
@@ -32,12 +34,13 @@ class ChildProcess:
         self._budget = RestartBudget()
         self.restart_at: float | None = None
         self.was_ready = False
+        self._serves = False
         self._said_goodbye = False
 
     def start(self) -> None:
         """Start it; it inherits its sockets by number and reads its plan from standard input."""
         self.restart_at = None
-        self._said_goodbye = False
+        self._serves = self._said_goodbye = False
         self._close_ready_pipe()
         self._ready_pipe, theirs = os.pipe()
         os.set_blocking(self._ready_pipe, False)
@@ -82,8 +85,15 @@ class ChildProcess:
         self._listen()
         return self.was_ready
 
-    def hand_over(self) -> bool:
-        """Start its successor if it has said that it takes no more traffic; return whether it had.
+    def serves(self) -> bool:
+        """Whether the present process, and not only one before it, has said that it serves."""
+        self._listen()
+        return self._serves
+
+    def hand_over(self, now: float) -> bool:
+        """Plan its successor for now if it has said that it takes no more traffic.
+
+        Returns whether it has.
 
         Somebody ended this one process. It finishes what it has, which may take long, and meanwhile
         its socket must not go without anybody who accepts.
@@ -92,18 +102,21 @@ class ChildProcess:
         if not self._said_goodbye or self._process is None:
             return False
         self._leaving.append(self._process)
-        self.start()
+        self._process, self._said_goodbye, self.restart_at = None, False, now
         return True
 
-    def schedule_restart(self, now: float) -> bool:
-        """Plan the next start after a death; False when it died too often."""
+    def schedule_restart(self, now: float, *, patient: bool = False) -> bool:
+        """Plan the next start after a death; False when it died too often.
+
+        A patient one comes after a while however often it died: for something else to come back.
+        """
         self._process = None
-        delay = self._budget.delay_after_death(now)
+        delay = PATIENT_DELAY_S if patient else self._budget.delay_after_death(now)
         self.restart_at = None if delay is None else now + delay
         return delay is not None
 
     def turn_red(self) -> None:
-        """Ask it to show that it wants no new traffic; only once it is ready."""
+        """Ask it to show that it wants no new traffic; only once it serves, or the signal ends it."""
         self._send(TURN_RED)
 
     def terminate(self) -> None:
@@ -143,7 +156,8 @@ class ChildProcess:
             return
         with contextlib.suppress(BlockingIOError):
             said = os.read(self._ready_pipe, 16)
-            self.was_ready = self.was_ready or READY in said
+            if READY in said:
+                self._serves = self.was_ready = True
             self._said_goodbye = GOODBYE in said
             if not said or self._said_goodbye:
                 self._close_ready_pipe()

@@ -106,7 +106,7 @@ async def _postgres(config: BootConfig, stores: StoreUrls) -> Check:
                 )
             )
         state = await migrations.state(stores.database_url)
-        if state.current != state.head:
+        if not state.is_current and not state.ahead:
             found = f"at {state.current}" if state.current else "empty"
             raise StartFailed(
                 Failure(
@@ -118,7 +118,10 @@ async def _postgres(config: BootConfig, stores: StoreUrls) -> Check:
         await _open_sealed(config, connection)
     finally:
         await connection.close(timeout=2.0)
-    return Check(name="PostgreSQL", detail=f"version {major}, schema {state.head}")
+    detail = f"version {major}, schema {state.current}"
+    if state.ahead:
+        detail += f" of a newer program (this one knows {state.head})"
+    return Check(name="PostgreSQL", detail=detail)
 
 
 async def _open_sealed(config: BootConfig, connection: asyncpg.Connection) -> None:

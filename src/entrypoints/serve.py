@@ -197,6 +197,8 @@ class Server:
         deadline = time.monotonic() + _READY_TIMEOUT_SECONDS
         while not self._signals.stopping:
             self._signals.wait(_TICK_SECONDS if announced else _STARTING_TICK_SECONDS)
+            if self._signals.stopping:
+                break
             stores.tend(lambda line: log.error("store_died", detail=line))
             self._tend_children(announced=announced)
             if not announced and not self._signals.stopping:
@@ -217,7 +219,7 @@ class Server:
     def _tend_children(self, *, announced: bool) -> None:
         now = time.monotonic()
         for child in self._children:
-            if child.hand_over():
+            if child.hand_over(now):
                 log.info("process_succeeded", name=child.name)
             for predecessor in child.gone():
                 forget_process(self._metrics, predecessor)
@@ -229,13 +231,19 @@ class Server:
                 if gave_verdict and not announced and not child.was_ready:
                     raise _ChildRefused(status)
                 log.error("process_died", name=child.name, status=status)
-                if not child.schedule_restart(now):
+                # A store that is away is waited for: the others serve on with what they know.
+                patient = status == EXIT_UNAVAILABLE and child.was_ready
+                if not child.schedule_restart(now, patient=patient):
                     raise unavailable(
                         f"the process {child.name} keeps dying (status {status})",
                         "see the log above",
                     )
             if child.restart_at is not None and now >= child.restart_at:
-                child.start()
+                try:
+                    child.start()
+                except OSError as error:  # no process or descriptor is free; the others serve on
+                    log.warning("process_not_started", name=child.name, error=error.strerror)
+                    child.schedule_restart(now, patient=True)
 
     def _unready(self, config: BootConfig) -> str | None:
         """Return what is not ready yet, None when everything is."""
@@ -276,16 +284,19 @@ class Server:
 
     def _lame_duck(self) -> None:
         """Keep serving with readiness red, until balancers have noticed."""
-        serving = [child for child in self._children if child.is_ready()]
         delay = self._config.shutdown_delay_seconds
+        serving = any(child.serves() for child in self._children)
         if not self._signals.stopping or not serving or delay == 0:
             return
-        for child in serving:
-            child.turn_red()
         log.info("shutdown_delay", seconds=delay)
         deadline = time.monotonic() + delay
+        red: list[ChildProcess] = []
         while (left := deadline - time.monotonic()) > 0:
-            self._signals.wait(left)
+            for child in self._children:  # one may have been starting when the signal came
+                if child not in red and child.serves():
+                    child.turn_red()
+                    red.append(child)
+            self._signals.wait(min(left, _TICK_SECONDS))
 
     def _kill_children(self) -> None:
         for child in self._children:

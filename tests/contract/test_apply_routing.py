@@ -219,6 +219,18 @@ async def test_a_taken_alias_of_a_stored_model_is_refused(office: Administration
             "models[0].routes[0].price.input: must be a number from 0 to below 1,000,000",
         ),
         (
+            [with_route(price={"input": "1e9999999", "output": "sNaN"})],
+            "models[0].routes[0].price.input: must be a number from 0 to below 1,000,000",
+        ),
+        (
+            [with_route(price={"input": "1e-9999999", "output": 1})],
+            "models[0].routes[0].price.input: can have at most 9 decimal places",
+        ),
+        (
+            [a_model(aliases=["a\ud800"])],
+            "models[0].aliases[0]: must be 1 to 200 characters without white space",
+        ),
+        (
             [with_route(price={"input": 1})],
             "models[0].routes[0].price.output: is required",
         ),

@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 from msgspec import structs
+from redis.asyncio import Redis
 
 from adapters.memory.route_health import MemoryRouteHealthFeed
 from adapters.redis.connection import connect
@@ -118,3 +120,24 @@ async def test_a_store_that_is_away_is_said_to_be() -> None:
         with pytest.raises(ServiceUnavailable):
             await asked
     await redis.aclose()
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        b"\x91\x82\xa8route_id\xa1\xff\xa7replica\xa1x",
+        msgspec.msgpack.encode([structs.replace(PLAIN, ttft_ms=1e200)]),
+        msgspec.msgpack.encode(
+            [structs.replace(PLAIN, breaker=BreakerMark(changed_at_ms=2**64 - 1, origin="x"))]
+        ),
+        b"no message at all",
+    ],
+)
+async def test_what_nobody_can_compute_with_is_passed_over(
+    in_redis: RouteHealthFeed, redis_client: Redis, poison: bytes
+) -> None:
+    await in_redis.publish([FULL])
+    await redis_client.sadd("{tw}:route-health:replicas", b"\xff\xfe")
+    await redis_client.set(b"{tw}:route-health:of:\xff\xfe", poison)
+    await redis_client.hset(ORDERS, "r9", poison)
+    assert list(await in_redis.read()) == [FULL]

@@ -143,6 +143,15 @@ def test_states_are_shown_as_they_were_told_last() -> None:
     assert sample(page, "journal_bytes") == 4096
 
 
+def test_routes_beyond_the_bound_show_the_worst_of_them() -> None:
+    metrics = PrometheusTelemetry()
+    for number in range(203):
+        metrics.breaker_state(f"m{number}/p", 0)
+    for route, state in (("m201/p", 2), ("m202/p", 2), ("m202/p", 0)):
+        metrics.breaker_state(route, state)
+    assert sample(metrics.render(), "circuit_breaker_state", route="other") == 2
+
+
 def test_lost_records_are_counted_by_stream_and_reason() -> None:
     metrics = PrometheusTelemetry()
     metrics.record_lost("requests", "unopened")

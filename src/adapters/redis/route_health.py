@@ -17,6 +17,9 @@ ORDERS = "{tw}:route-health:orders"
 FORGOTTEN_AFTER_MS = 2 * STALE_AFTER_MS
 """Nobody believes the numbers of a report by then, and its transitions are others' by then too."""
 
+_LATEST_MS = 2**53
+_MOST = 2**31
+
 _REPORTS = msgspec.msgpack.Decoder(list[RouteHealth])
 _ORDER = msgspec.msgpack.Decoder(RouteHealth)
 _ENCODER = msgspec.msgpack.Encoder()
@@ -35,7 +38,9 @@ class RedisRouteHealthFeed(RouteHealthFeed):
             return
         replica = reports[0].replica
         try:
-            await self._redis.set(_key(replica), _ENCODER.encode(reports), px=FORGOTTEN_AFTER_MS)
+            await self._redis.set(
+                _key(replica.encode()), _ENCODER.encode(reports), px=FORGOTTEN_AFTER_MS
+            )
             # After the report, so that whoever finds the name finds the report.
             await self._ask("SADD", REPLICAS, replica)
         except FAILURES as error:
@@ -52,7 +57,7 @@ class RedisRouteHealthFeed(RouteHealthFeed):
         """See `RouteHealthFeed`."""
         try:
             members = cast("set[bytes]", await self._ask("SMEMBERS", REPLICAS))
-            replicas = sorted(name.decode() for name in members)
+            replicas = sorted(members)
             kept: list[bytes | None] = []
             if replicas:
                 keys = [_key(replica) for replica in replicas]
@@ -72,18 +77,31 @@ class RedisRouteHealthFeed(RouteHealthFeed):
 def _reports(kept: Iterable[bytes | None]) -> Iterator[RouteHealth]:
     for reports in kept:
         if reports is not None:
-            with contextlib.suppress(msgspec.DecodeError):
-                yield from _REPORTS.decode(reports)
+            with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+                yield from filter(_plausible, _REPORTS.decode(reports))
 
 
 def _orders(kept: Iterable[bytes]) -> Iterator[RouteHealth]:
     for order in kept:
-        with contextlib.suppress(msgspec.DecodeError):
-            yield _ORDER.decode(order)
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+            yield from filter(_plausible, (_ORDER.decode(order),))
 
 
-def _key(replica: str) -> str:
-    return f"{{tw}}:route-health:of:{replica}"
+def _plausible(report: RouteHealth) -> bool:
+    """Tell whether its numbers can be times and counts at all: others compute with them."""
+    marks = (report.breaker, report.cool_down, report.drain)
+    ends = (report.breaker.open_until_ms, report.cool_down.until_ms)
+    return (
+        all(0 <= mark.changed_at_ms < _LATEST_MS for mark in marks)
+        and all(end < _LATEST_MS for end in ends)
+        and 0 <= report.breaker.openings < _MOST
+        and 0 <= report.in_flight < _MOST
+        and (report.ttft_ms is None or 0 <= report.ttft_ms < _MOST)
+    )
+
+
+def _key(replica: bytes) -> bytes:
+    return b"{tw}:route-health:of:" + replica
 
 
 def _away() -> ServiceUnavailable:

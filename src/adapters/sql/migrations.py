@@ -22,10 +22,15 @@ _LOCK = 0x7477_6D69_6772_6174  # "twmigrat": the advisory lock that serialises m
 
 
 class MigrationState(Struct, frozen=True):
-    """Revision of the database (None: empty) and the newest revision this program knows."""
+    """Revision of the database (None: empty) and the newest revision this program knows.
+
+    `ahead`: a newer program brought the schema to a revision that this one does not know. Changes
+    of the schema leave the version before them working, so that replicas can be renewed one by one.
+    """
 
     current: str | None
     head: str
+    ahead: bool = False
 
     @property
     def is_current(self) -> bool:
@@ -65,14 +70,16 @@ async def downgrade(url: str, to: str) -> None:
 
 async def state(url: str) -> MigrationState:
     """Return where the schema is and where it should be. Raises `ServiceUnavailable`."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
+    scripts = ScriptDirectory.from_config(_config())
+    head = scripts.get_current_head()
     assert head is not None, "there is at least one migration"
     engine = create_engine(url, pool_size=0)
     async with database_errors(), engine.connect() as connection:
         current = await connection.run_sync(
             lambda sync: MigrationContext.configure(sync).get_current_revision()
         )
-    return MigrationState(current, head)
+    known = {script.revision for script in scripts.walk_revisions()}
+    return MigrationState(current, head, ahead=current is not None and current not in known)
 
 
 def sql() -> str:

@@ -106,6 +106,7 @@ class PrometheusTelemetry(Telemetry, MetricsPage):
             "livemax",
             "route",
         )
+        self._circuits: dict[str, int] = {}
         self._rate_limited = make.counter(
             "gateway_rate_limited", "Requests refused by a limit.", "label"
         )
@@ -205,7 +206,13 @@ class PrometheusTelemetry(Telemetry, MetricsPage):
 
     def breaker_state(self, route: str, state: int) -> None:
         """See `Telemetry`."""
-        self._breakers.of(route).set(state)
+        # Beyond the bound several routes share a child: it shows the worst of them.
+        child = self._breakers.of(route)
+        self._circuits.pop(route, None)
+        if state:
+            self._circuits[route] = state
+        shared = (kept for name, kept in self._circuits.items() if self._breakers.of(name) is child)
+        child.set(max(shared, default=0))
 
     def sink_lag(self, sink: str, seconds: float) -> None:
         """See `Telemetry`."""

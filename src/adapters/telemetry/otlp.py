@@ -35,6 +35,8 @@ AT_ONCE = 16
 EVERY_S = 0.25
 
 _log = logging.getLogger(__name__)
+# It writes malformed headers into the log as they are, and headers hold credentials.
+logging.getLogger("opentelemetry.util.re").setLevel(logging.CRITICAL)
 
 
 class OtlpTracer(Tracer):

@@ -55,12 +55,12 @@ class Relay:
             try:
                 if upstream.scanner.summary.terminated:
                     await _read_out(rest if pump is None else pump.chunks())
+            finally:  # however the reading out ends, this process may have no time left
+                settlement.cut()  # no effect when the stream ended by itself
+                attempt.end()
                 if pump is not None:
                     pump.stop()
                 await upstream.aclose()
-                settlement.cut()  # no effect when the stream ended by itself
-            finally:
-                attempt.end()
 
         async def drain(pump: Pump) -> None:
             try:

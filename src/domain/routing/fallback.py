@@ -37,7 +37,8 @@ def fallback_chain(
             if found.name in seen:
                 continue
             seen.add(found.name)
-            if may_use is None or may_use(found.name):
+            # By either name: who may ask for the alias may be given what it stands for.
+            if may_use is None or may_use(found.name) or may_use(name):
                 chain.append(found)
             else:
                 denied.append(found)

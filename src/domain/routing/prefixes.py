@@ -1,9 +1,12 @@
 """Models nobody configured, served by the vendor their name tells (while the setting says so)."""
 
+import re
+
 from domain.identifiers import ModelId, RouteId
-from domain.names import model_name_fault
 from domain.routing.catalog import Catalog, Model, ProviderKind, Route
 
+# Clients write it, and it becomes part of a URL: nothing in it may lead to another model.
+_GUESSABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 PREFIXES = {
     "gpt-": ProviderKind.OPENAI,
     "claude-": ProviderKind.ANTHROPIC,
@@ -18,7 +21,7 @@ def model_by_prefix(catalog: Catalog, name: str) -> Model | None:
     kept by id (health, limits, metrics) must not grow with what they make up. Its price is unknown.
     """
     kind = next((kind for prefix, kind in PREFIXES.items() if name.startswith(prefix)), None)
-    if kind is None or model_name_fault(name) is not None:
+    if kind is None or _GUESSABLE.fullmatch(name) is None:
         return None
     routes = tuple(
         Route(id=RouteId(f"prefix:{provider.id}"), provider_id=provider.id, upstream_model=name)

@@ -130,7 +130,7 @@ async def _prepare(installation: Installation, *, new_key: bool) -> Access:
             new = tuple(each for each in found if each.name not in known)
             if new:
                 # Models that are configured already stay as they are: somebody may have changed them.
-                names = _names(stored, "models")
+                names = _model_names(stored)
                 await _apply(administration, providers_document(new, known_models=names), new)
             api_key = await _new_key(administration) if new_key else None
             password = await _new_password(administration) if new_key else None
@@ -168,7 +168,7 @@ async def _add_listed_models(
         except DomainError as error:
             log.warning("models_not_listed", provider=provider.name, error=error.message)
             continue
-        known = _names(await administration.export.export(), "models")
+        known = _model_names(await administration.export.export())
         listed = (model.id for model in offered.models)
         await _apply(administration, models_document(provider.name, listed, known_models=known))
 
@@ -197,6 +197,13 @@ async def _new_password(administration: Administration) -> Secret | None:
         return (await administration.administrators.reset_password(OWNER)).generated
     except NotFound:  # it was removed, and somebody else administers this installation
         return None
+
+
+def _model_names(document: Tree) -> list[str]:
+    """Return all public names, aliases too: what has one of them is somebody's choice."""
+    models = cast("list[Tree]", document.get("models", []))
+    aliases = (cast("list[str]", model.get("aliases", [])) for model in models)
+    return [*_names(document, "models"), *(name for names in aliases for name in names)]
 
 
 def _names(document: Tree, member: str) -> list[str]:

@@ -201,7 +201,7 @@ async def test_a_route_that_keeps_failing_is_left_alone_until_a_probe_finds_it_w
     harness: GatewayHarness, upstream: ScriptedUpstream, second: ScriptedUpstream
 ) -> None:
     harness.health_policy = HealthPolicy(
-        breaker=BreakerPolicy(consecutive_failures=3, open_ms=400, longest_open_ms=400)
+        breaker=BreakerPolicy(consecutive_failures=3, open_ms=3_000, longest_open_ms=3_000)
     )
     upstream.always(answer(500, body=error()))
     second.always(openai_completion())
@@ -210,10 +210,15 @@ async def test_a_route_that_keeps_failing_is_left_alone_until_a_probe_finds_it_w
             assert (await ask(client)).status_code == 200
         assert len(upstream.requests) == 3
         upstream.always(openai_completion())
-        await asyncio.sleep(0.5)
+        asked = 15
+        async with asyncio.timeout(20):
+            while len(upstream.requests) < 4:  # until the opening is over
+                assert (await ask(client)).status_code == 200
+                asked += 1
+                await asyncio.sleep(0.1)
         for _ in range(5):
             assert (await ask(client)).status_code == 200
-        records = await gateway.journal.wait_for(15)
+        records = await gateway.journal.wait_for(asked)
     assert [record.provider for record in records[-5:]] == ["first"] * 5
 
 

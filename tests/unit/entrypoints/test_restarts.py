@@ -1,6 +1,20 @@
 """Deaths are followed by slower and slower restarts, and at last by none."""
 
+from entrypoints.child_process import PATIENT_DELAY_S, ChildProcess
+from entrypoints.process_plan import ProcessPlan
 from entrypoints.restarts import RestartBudget
+
+
+def no_plan(_: int) -> ProcessPlan:
+    raise AssertionError("nothing is started here")
+
+
+def test_whoever_waits_for_a_store_is_started_again_however_often_it_ends() -> None:
+    child = ChildProcess("gateway-0", no_plan, {})
+    for number in range(100):
+        assert child.schedule_restart(float(number), patient=True)
+        assert child.restart_at == number + PATIENT_DELAY_S
+    assert [child.schedule_restart(1.0) for _ in range(7)] == [True] * 6 + [False]
 
 
 def test_the_delay_doubles_up_to_its_bound_and_then_the_budget_is_spent() -> None:

@@ -10,6 +10,7 @@ from domain.accounting.pricing import Price
 MULTIPLIER_PLACES, PRICE_PLACES = 6, 9
 """What the store keeps; more would be rounded silently."""
 _HIGHEST_AMOUNT = Decimal(1_000_000)
+_MOST_DIGITS = 30
 PRICE_FIELDS = PriceEntry.__struct_fields__
 
 
@@ -17,6 +18,8 @@ def amount_fault(amount: Decimal, places: int) -> str | None:
     """Tell what is wrong with an amount, or None."""
     if not amount.is_finite() or not 0 <= amount < _HIGHEST_AMOUNT:
         return f"must be a number from 0 to below {_HIGHEST_AMOUNT:,}"
+    if not _is_storable(amount):
+        return f"can have at most {places} decimal places"
     exponent = amount.normalize().as_tuple().exponent
     if isinstance(exponent, int) and -exponent > places:
         return f"can have at most {places} decimal places"
@@ -34,17 +37,27 @@ def check_price(path: str, price: PriceEntry | None, faults: list[str]) -> None:
 
 def is_price(price: Price, wanted: PriceEntry) -> bool:
     """Tell whether every amount is the wanted one."""
+    amounts = (amount for name in PRICE_FIELDS if (amount := getattr(wanted, name)) is not None)
+    if not all(_is_storable(amount) for amount in amounts):
+        return False
     return all(getattr(price, name) == getattr(wanted, name) for name in PRICE_FIELDS)
 
 
 def plain(amount: Decimal | None) -> str | None:
     """Return the shortest text of an amount, without an exponent: 2.5, 10."""
-    return None if amount is None else f"{amount.normalize():f}"
+    if amount is None:
+        return None
+    return f"{amount.normalize():f}" if _is_storable(amount) else "?"
 
 
 def exact(amount: Decimal) -> Decimal:
     """Return the amount without the zeros that the database pads it with."""
-    return Decimal(f"{amount.normalize():f}")
+    return Decimal(f"{amount.normalize():f}") if _is_storable(amount) else amount
+
+
+def _is_storable(amount: Decimal) -> bool:
+    """Tell whether computing with it is safe: a fault of the others is told elsewhere."""
+    return amount.is_finite() and abs(amount.adjusted()) < _MOST_DIGITS
 
 
 def price_entry(price: Price) -> dict[str, object]:

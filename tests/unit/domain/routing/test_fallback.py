@@ -158,3 +158,12 @@ def test_a_prefix_makes_a_model_of_all_enabled_providers_of_that_vendor() -> Non
 @pytest.mark.parametrize("name", ["gemini-pro", "mistral", "gpt- 5", "gpt-\n", "GPT-5", ""])
 def test_other_names_make_no_model(name: str) -> None:
     assert model_by_prefix(catalog(model("m", route("r"))), name) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["gpt-4/../gpt-5", "gpt-4?x", "gpt-4#", "gpt-4%2e", "gpt-" + "x" * 125]
+)
+def test_a_made_up_name_cannot_lead_elsewhere_in_a_url(name: str) -> None:
+    known = catalog(model("m", route("r")), providers=(provider("east", ProviderKind.OPENAI),))
+    assert model_by_prefix(known, "gpt-4") is not None
+    assert model_by_prefix(known, name) is None
