@@ -260,7 +260,7 @@ async def test_health_steers_the_plan_and_shows_in_the_list(office: Office) -> N
     )
     await office.report(well, ttft_ms=120.5, ttft_samples=4, in_flight=3, tally=Tally(9, 1))
     found = await office.simulate(model="big")
-    assert seen(found) == [("other", 0, "latency")]
+    assert seen(found) == [("other", 0, "latency"), ("vendor", 0, "last_resort")]
     assert found["attempts"][0]["score"] == 120.5
     (excluded,) = found["exclusions"]
     assert (excluded["reason"], excluded["until_ms"]) == ("circuit_open", now_ms + 60_000)
