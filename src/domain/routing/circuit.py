@@ -185,8 +185,13 @@ class CircuitBreaker:
             self._count(vote, now_ms)
 
     def fail_late(self, permit: Permit, now_ms: int) -> None:
-        """Take the failure of an answer that had begun well; its permit was given back then."""
+        """Take the failure of an answer that had begun well; its permit was given back then.
+
+        It counts instead of the success: counted as both, a route that cuts every answer would
+        seem to fail half the time, and no rate above that would ever open its circuit.
+        """
         if permit.episode == self._episode and not (permit.probe or permit.last_resort):
+            self._window.take_back_success(now_ms)
             self._count(Vote.FAILURE, now_ms)
 
     def configure(self, policy: BreakerPolicy) -> None:

@@ -434,7 +434,7 @@ async def test_a_route_counts_as_busy_to_the_last_byte_and_a_cut_answer_counts_a
         (record,) = await gateway.journal.wait_for(1)
         assert [attempt.error_class for attempt in record.attempts] == ["after_content"]
         standing = gateway.board.standing(route, now_ms())
-        assert (standing.in_flight, standing.error_rate) == (0, 0.5)
+        assert (standing.in_flight, standing.error_rate) == (0, 1)
 
 
 async def test_a_route_that_is_full_is_passed_over_and_what_it_took_is_given_back(

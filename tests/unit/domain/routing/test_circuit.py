@@ -249,7 +249,17 @@ def test_failures_of_other_replicas_count_towards_the_rate() -> None:
 
 def test_a_route_that_cuts_every_answer_in_the_middle_opens() -> None:
     subject = breaker(consecutive_failures=100)
-    for _ in range(3):
+    for _ in range(POLICY.minimum_volume):
+        permit = subject.acquire(NOW_MS)
+        assert permit is not None
+        subject.give_back(permit, Vote.SUCCESS, NOW_MS)
+        subject.fail_late(permit, NOW_MS + 1)
+    assert subject.state(NOW_MS + 1) is CircuitState.OPEN
+
+
+def test_a_rate_above_a_half_is_reached_by_answers_that_are_all_cut() -> None:
+    subject = breaker(consecutive_failures=100, failure_rate=0.8)
+    for _ in range(POLICY.minimum_volume):
         permit = subject.acquire(NOW_MS)
         assert permit is not None
         subject.give_back(permit, Vote.SUCCESS, NOW_MS)

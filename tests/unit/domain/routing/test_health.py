@@ -182,13 +182,13 @@ def test_only_the_first_content_is_a_time_to_first_token() -> None:
     assert subject.standing(ROUTE, NOW_MS).ttft_ms == 100
 
 
-def test_a_failure_after_content_counts_beside_the_success() -> None:
+def test_a_failure_after_content_counts_instead_of_the_success() -> None:
     subject = board()
     lease = begun(subject)
     lease.answered(NOW_MS)
     lease.failed(understand(UpstreamUnavailable(error_class="reset"), content_started=True), NOW_MS)
     lease.end(NOW_MS)
-    assert subject.standing(ROUTE, NOW_MS).error_rate == 0.5
+    assert subject.standing(ROUTE, NOW_MS).error_rate == 1
 
 
 def test_a_rejected_request_leaves_no_trace() -> None:
