@@ -10,6 +10,7 @@ from domain.routing.cool_down import NEVER_COOLED, CoolDown, CoolDownPolicy
 from domain.routing.failures import Failure, Vote
 from domain.routing.health import NEVER_DRAINED, Drain, RouteHealth
 from domain.routing.latency import LatencyAverage
+from domain.routing.outcome_window import NOTHING
 from domain.routing.standing import RouteStanding
 
 
@@ -108,9 +109,10 @@ class RouteTracker:
         """Take over what the other replicas say together; True if the circuit changed by it."""
         self.peers = peers
         changed = self.breaker.adopt(peers.breaker)
-        # Outcomes of another episode than the one in force here say nothing of it.
-        if peers.breaker == self.breaker.mark:
-            self.breaker.peers = peers.tally
+        # Outcomes of another episode than the one in force here say nothing of it; nor do those
+        # that were told before, once nobody tells them any more.
+        same_episode = peers.breaker == self.breaker.mark
+        self.breaker.peers = peers.tally if same_episode else NOTHING
         self.cool_down = max(self.cool_down, peers.cool_down)
         self.drain = max(self.drain, peers.drain)
         return changed

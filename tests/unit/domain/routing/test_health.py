@@ -312,6 +312,29 @@ def test_numbers_of_a_replica_that_is_gone_are_forgotten() -> None:
     assert one.standing(ROUTE, NOW_MS).in_flight == 0
 
 
+def test_outcomes_of_a_replica_that_is_gone_open_no_circuit() -> None:
+    policy = HealthPolicy(breaker=BreakerPolicy(consecutive_failures=99, minimum_volume=10))
+    one, two = HealthBoard("one", policy), HealthBoard("two", policy)
+    failing(two, times=9)
+    exchange(NOW_MS, one, two)
+    one.absorb([], NOW_MS)
+    assert one.standing(ROUTE, NOW_MS).error_rate == 0
+    failing(one)
+    assert one.standing(ROUTE, NOW_MS).circuit is CircuitState.CLOSED
+
+
+def test_outcomes_of_a_replica_that_is_gone_are_forgotten_after_a_transition_too() -> None:
+    policy = HealthPolicy(breaker=BreakerPolicy(consecutive_failures=99, minimum_volume=20))
+    one, two = HealthBoard("one", policy), HealthBoard("two", policy)
+    one.tracker(ROUTE).breaker.reset(NOW_MS)
+    exchange(NOW_MS, one, two)
+    failing(two, times=9)
+    exchange(NOW_MS, one, two)
+    assert one.standing(ROUTE, NOW_MS).error_rate == 1
+    one.absorb([], NOW_MS)
+    assert one.standing(ROUTE, NOW_MS).error_rate == 0
+
+
 def test_an_operator_drains_and_puts_back_from_anywhere() -> None:
     one, two = board("one"), board("two")
     answering(one)
