@@ -105,7 +105,7 @@ class RouteTracker:
             in_flight=self.in_flight,
         )
 
-    def absorb(self, peers: RouteHealth) -> bool:
+    def absorb(self, peers: RouteHealth, now_ms: int) -> bool:
         """Take over what the other replicas say together; True if the circuit changed by it."""
         self.peers = peers
         changed = self.breaker.adopt(peers.breaker)
@@ -113,7 +113,8 @@ class RouteTracker:
         # that were told before, once nobody tells them any more.
         same_episode = peers.breaker == self.breaker.mark
         self.breaker.peers = peers.tally if same_episode else NOTHING
-        self.cool_down = max(self.cool_down, peers.cool_down)
+        longest_ms = self.policy.cool_down.longest_ms
+        self.cool_down = max(self.cool_down.believed(now_ms, longest_ms), peers.cool_down)
         self.drain = max(self.drain, peers.drain)
         return changed
 
@@ -128,7 +129,10 @@ class RouteTracker:
             failure.retry_after_ms, max(1, self._throttled_in_a_row)
         )
         self.cool_down = self.cool_down.extended(
-            now_ms, length_ms, asked=failure.retry_after_ms is not None
+            now_ms,
+            length_ms,
+            asked=failure.retry_after_ms is not None,
+            longest_ms=self.policy.cool_down.longest_ms,
         )
         return max(0, self._cooling_until_ms(now_ms) - now_ms)
 
