@@ -161,11 +161,13 @@ class BreakerMachine(RuleBasedStateMachine):
             case CircuitState.CLOSED:
                 if not well:
                     self.count(failed=True)
-            case CircuitState.HALF_OPEN if not well:
-                self.open()
-            case _:
+            case CircuitState.HALF_OPEN:
+                if not well:
+                    self.open()
+            case CircuitState.OPEN:
                 if well:
-                    self.close()
+                    self.open_until = self.now
+                    self.begin_episode()
 
     @rule(
         behind=st.integers(-2_000, 2_000),
@@ -279,6 +281,19 @@ def test_openings_grow_up_to_their_bound_and_begin_anew_after_closing() -> None:
     succeed(subject, now)
     fail(subject, now, 4)
     assert subject.probes_from_ms - now == 1_000
+
+
+def test_a_good_probe_of_ours_lets_a_request_test_the_route_and_openings_go_on_growing() -> None:
+    subject, now, lengths = breaker(), NOW_MS, list[int]()
+    fail(subject, now, 4)
+    for _ in range(4):
+        lengths.append(subject.probes_from_ms - now)
+        now += 500
+        subject.probed(now, well=True)
+        assert subject.state(now) is CircuitState.HALF_OPEN
+        fail(subject, now)
+        assert subject.state(now) is CircuitState.OPEN
+    assert lengths == [1_000, 2_000, 4_000, 8_000]
 
 
 def test_failed_last_resorts_do_not_put_off_the_next_probe() -> None:
