@@ -25,7 +25,7 @@ FULL = RouteHealth(
     at_ms=1_795_428_000_000,
     state=CircuitState.OPEN,
     breaker=BreakerMark(changed_at_ms=7, open_until_ms=9, openings=2, origin="one"),
-    cool_down=CoolDown(changed_at_ms=3, until_ms=4, asked=True),
+    cool_down=CoolDown(ended_at_ms=3, until_ms=4, asked=True),
     drain=Drain(changed_at_ms=5, drained=True, by="ada"),
     tally=Tally(11, 12),
     ttft_ms=123.5,

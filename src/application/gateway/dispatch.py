@@ -21,6 +21,7 @@ from domain.routing.catalog import ProviderSpec
 from domain.routing.failures import Failure, FailureClass
 from domain.routing.plan import PlannedAttempt, RoutePlan
 from domain.routing.retry import Retries, Stop
+from domain.routing.tracker import AttemptLease
 from domain.routing.tuning import retry_policy
 from domain.settings.catalog import Settings
 
@@ -98,6 +99,19 @@ class Dispatcher:
                 return opened
             now_ms = self._clock.now_ms()
 
+    def _lease(
+        self, request: _Request, planned: PlannedAttempt, now_ms: int
+    ) -> AttemptLease | None:
+        """Return leave for an attempt, None when another route is to be tried instead."""
+        route_id = planned.route.id
+        lease = self._board.begin(route_id, now_ms, last_resort=planned.last_resort)
+        if lease is None and planned is request.plan.attempts[-1] and not request.retries.attempts:
+            # Of many requests planned on a route that is half-open one gets the probe. Where there
+            # is no other route the rest ask all the same, once, rather than be refused unasked.
+            request.retries.once |= {route_id}
+            lease = self._board.begin(route_id, now_ms, last_resort=True)
+        return lease
+
     async def _try(
         self, request: _Request, planned: PlannedAttempt, now_ms: int
     ) -> OpenedReply | None:
@@ -106,7 +120,7 @@ class Dispatcher:
         provider = now.providers.get(route.provider_id)
         lease = None
         if provider is not None:
-            lease = self._board.begin(route.id, now_ms, last_resort=planned.last_resort)
+            lease = self._lease(request, planned, now_ms)
         if provider is None or lease is None:
             request.retries.skipped(route.id)
             return None

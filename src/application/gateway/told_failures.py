@@ -10,7 +10,7 @@ from domain.errors import (
 )
 from domain.routing.exclusion import ExclusionReason
 from domain.routing.failures import Failure, FailureClass
-from domain.routing.plan import RoutePlan
+from domain.routing.plan import LEAST_RETRY_AFTER_MS, RoutePlan
 from domain.routing.retry import Stop
 
 # What waiting never mends: another request would fare no better, so it is the request's fault.
@@ -68,12 +68,14 @@ class ToldFailures:
     def told(self, stop: Stop) -> DomainError:
         """Return what to raise when nothing more is tried."""
         plan = self._plan
+        # A plan whose routes were well has no time of its own, and yet none of them was to be had.
+        come_back_ms = plan.retry_after_ms or LEAST_RETRY_AFTER_MS
         if self._told is None:
-            return NoRouteAvailable(plan.requested, retry_after_ms=plan.retry_after_ms)
+            return NoRouteAvailable(plan.requested, retry_after_ms=come_back_ms)
         _, error, failure = self._told
-        last_resort = any(attempt.last_resort for attempt in plan.attempts)
+        last_resort = all(attempt.last_resort for attempt in plan.attempts)
         if last_resort and failure.kind not in _SLOW_DOWN:
-            return NoRouteAvailable(plan.requested, retry_after_ms=plan.retry_after_ms)
+            return NoRouteAvailable(plan.requested, retry_after_ms=come_back_ms)
         if isinstance(error, UpstreamRateLimited | UpstreamUnavailable):
             # Of all routes, the one that may be asked first says when to come back.
             error.retry_after_ms = stop.retry_after_ms or error.retry_after_ms

@@ -12,12 +12,24 @@ from application.runtime.snapshot import CurrentSnapshot
 from domain.errors import DomainError, UnsupportedField
 from domain.identifiers import ProviderId, RouteId
 from domain.routing.board import HealthBoard
+from domain.routing.failures import FailureClass, understand
 from domain.routing.standing import CircuitState
 from domain.routing.tuning import probe_interval_ms
 
 TIMEOUTS = UpstreamTimeouts(connect=5.0, first_byte=8.0, idle=5.0, total=10.0)
 LOOK_EVERY_S = 1.0
 """How soon the setting is obeyed once somebody has turned it on."""
+
+# Any other failure is an answer, and says nothing of requests: a key may serve and not list.
+_AWAY = frozenset(
+    {
+        FailureClass.CONNECT,
+        FailureClass.TIMEOUT,
+        FailureClass.RESET,
+        FailureClass.SERVER_ERROR,
+        FailureClass.OVERLOADED,
+    }
+)
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +81,10 @@ class ProbeRoutes:
         except UnsupportedField:
             return  # it has no list: only requests can tell
         except DomainError as error:
-            log.info("probe_failed", routes=routes, error=error.message)
+            kind = understand(error).kind
+            log.info("probe_failed", routes=routes, error=error.message, error_class=kind.value)
+            if kind not in _AWAY:
+                return
             well = False
         else:
             well = True

@@ -53,6 +53,9 @@ class ShareRouteHealth:
         try:
             await self._exchange()
         except ServiceUnavailable as error:
+            # What the others last said grows old, and must not steer for as long as the outage
+            # lasts: their numbers are forgotten, their transitions hold.
+            self._board.absorb((), self._clock.now_ms())
             if not self._away:
                 self._away = True
                 log.warning("route_health_not_shared", error=error.message)

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Iterable
 
+from msgspec.structs import replace
+
 from domain.identifiers import RouteId
 from domain.routing.health import RouteHealth, merged
 from domain.routing.standing import UNKNOWN, RouteStanding
@@ -55,12 +57,17 @@ class HealthBoard:
         by_route: dict[RouteId, list[RouteHealth]] = {route: [] for route in self._trackers}
         for report in reports:
             if report.replica != self._replica:
-                by_route.setdefault(report.route_id, []).append(report)
+                by_route.setdefault(report.route_id, []).append(self._believed(report, now_ms))
         return [
             route
             for route, others in by_route.items()
-            if self.tracker(route).absorb(merged(route, others, now_ms))
+            if self.tracker(route).absorb(merged(route, others, now_ms), now_ms)
         ]
+
+    def _believed(self, report: RouteHealth, now_ms: int) -> RouteHealth:
+        """Return the report without a cool-down that only a wrong clock can have told."""
+        cool_down = report.cool_down.believed(now_ms, self._policy.cool_down.longest_ms)
+        return report if cool_down is report.cool_down else replace(report, cool_down=cool_down)
 
     def reset(self, routes: Iterable[RouteId], now_ms: int) -> None:
         """Close the circuits and end the cool-downs of these routes, as far as they are known."""

@@ -185,8 +185,13 @@ class CircuitBreaker:
             self._count(vote, now_ms)
 
     def fail_late(self, permit: Permit, now_ms: int) -> None:
-        """Take the failure of an answer that had begun well; its permit was given back then."""
+        """Take the failure of an answer that had begun well; its permit was given back then.
+
+        It counts instead of the success: counted as both, a route that cuts every answer would
+        seem to fail half the time, and no rate above that would ever open its circuit.
+        """
         if permit.episode == self._episode and not (permit.probe or permit.last_resort):
+            self._window.take_back_success(now_ms)
             self._count(Vote.FAILURE, now_ms)
 
     def configure(self, policy: BreakerPolicy) -> None:
@@ -208,17 +213,27 @@ class CircuitBreaker:
     def probed(self, now_ms: int, *, well: bool) -> None:
         """Take the result of an active probe, which no request pays for.
 
-        A good one closes the circuit at once. A bad one counts like any failure while the circuit
-        is closed; while it is open it tells nothing new.
+        A good one ends the opening, so that a request may test the route; it does not close the
+        circuit, for a provider that is there may still fail every request, and its openings have to
+        go on growing. A bad one counts like any failure while the circuit is closed; while it is
+        open it tells nothing new.
         """
         state = self.state(now_ms)
         if state is CircuitState.CLOSED:
             if not well:
                 self._count(Vote.FAILURE, now_ms)
-        elif well:
-            self.reset(now_ms)
         elif state is CircuitState.HALF_OPEN:
-            self.trip(now_ms)
+            if not well:
+                self.trip(now_ms)
+        elif well:
+            self._enter(
+                BreakerMark(
+                    changed_at_ms=self.mark.next_change_ms(now_ms),
+                    open_until_ms=now_ms,
+                    openings=self.mark.openings,
+                    origin=self.replica,
+                )
+            )
 
     def trip(self, now_ms: int) -> None:
         """Open the circuit, for longer with every time in a row."""

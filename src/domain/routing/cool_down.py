@@ -36,32 +36,44 @@ class CoolDownPolicy(Struct, frozen=True, kw_only=True):
 
 
 class CoolDown(Struct, frozen=True, kw_only=True, order=True):
-    """The last order to slow down, as replicas tell it one another; the greatest is in force.
+    """An order to slow down, as replicas tell it one another; the greatest is in force.
+
+    Of orders that nobody has ended the one that lasts longest is the greatest, whoever made it last:
+    a provider that asked one replica for a minute is not content with the second it asked another.
 
     Attributes:
-        changed_at_ms: Unix ms at which it was made, and always later than the one before.
-        until_ms: Unix ms at which it ends; 0 when an operator ended it.
+        ended_at_ms: Unix ms at which an operator ended all orders made before; 0 for never. It is
+            always later than the one before.
+        until_ms: Unix ms at which it ends; 0 for no order.
         asked: whether the provider itself named the time.
     """
 
-    changed_at_ms: int = 0
+    ended_at_ms: int = 0
     until_ms: int = 0
     asked: bool = False
 
-    def extended(self, now_ms: int, length_ms: int, *, asked: bool) -> "CoolDown":
-        """Return the order after another 429: the later end holds, and who named it."""
+    def extended(self, now_ms: int, length_ms: int, *, asked: bool, longest_ms: int) -> "CoolDown":
+        """Return the order after another 429: the later end holds, and who named it.
+
+        An end further ahead than `longest_ms` comes from a clock that is wrong and does not hold.
+        """
         until_ms = now_ms + length_ms
-        if until_ms <= self.until_ms:
+        if until_ms <= self.left_until_ms(now_ms, longest_ms):
             return self
-        return CoolDown(changed_at_ms=self.next_change_ms(now_ms), until_ms=until_ms, asked=asked)
+        return CoolDown(ended_at_ms=self.ended_at_ms, until_ms=until_ms, asked=asked)
 
     def ended(self, now_ms: int) -> "CoolDown":
-        """Return the order that ends this one."""
-        return CoolDown(changed_at_ms=self.next_change_ms(now_ms))
+        """Return what ends this order and all before it, even when clocks disagree."""
+        return CoolDown(ended_at_ms=max(now_ms, self.ended_at_ms + 1))
 
-    def next_change_ms(self, now_ms: int) -> int:
-        """Return a time of change that is newer than this one's, even when clocks disagree."""
-        return max(now_ms, self.changed_at_ms + 1)
+    def believed(self, now_ms: int, longest_ms: int) -> "CoolDown":
+        """Return this order, without its end if no right clock can have told it.
+
+        Were it kept, it would be greater than every order that is right, and hide them all.
+        """
+        if self.until_ms - now_ms <= longest_ms:
+            return self
+        return CoolDown(ended_at_ms=self.ended_at_ms)
 
     def left_until_ms(self, now_ms: int, longest_ms: int) -> int:
         """Return the end if it lies ahead, otherwise 0.
@@ -72,4 +84,4 @@ class CoolDown(Struct, frozen=True, kw_only=True, order=True):
 
 
 NEVER_COOLED = CoolDown()
-"""Older than every order."""
+"""Less than every order."""

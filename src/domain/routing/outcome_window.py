@@ -51,6 +51,15 @@ class OutcomeWindow:
         self._buckets.setdefault(max(present, newest), [0, 0])[failed] += 1
         self._total[failed] += 1
 
+    def take_back_success(self, now_ms: int) -> None:
+        """Uncount one success, of the newest bucket that has any; nothing if none is left."""
+        self._slide(now_ms)
+        for bucket in sorted(self._buckets, reverse=True):
+            if self._buckets[bucket][False]:
+                self._buckets[bucket][False] -= 1
+                self._total[False] -= 1
+                return
+
     def tally(self, now_ms: int) -> Tally:
         """Return what counts at `now_ms`."""
         self._slide(now_ms)

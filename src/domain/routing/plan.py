@@ -8,7 +8,6 @@ Making it changes nothing; a place at a route is only taken when its attempt beg
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from domain.identifiers import ProviderId, RouteId
 from domain.routing.affinity import AffinityKey, KeySource, keep_together
@@ -32,7 +31,8 @@ class PlannedAttempt(Struct, frozen=True, kw_only=True, gc=False):
         model: the model it belongs to; another than the one asked for when that has fallen back.
         fallback: 0 for the model asked for, 1 for its first fallback, and so on.
         probe: the route is half-open: it may be refused when its turn comes.
-        last_resort: no route is well; this one is asked once, all the same.
+        last_resort: it is not well; it is asked once, all the same, when all that are well failed
+            or there is none.
     """
 
     route: Route
@@ -87,9 +87,12 @@ class RoutePlan(Struct, frozen=True, kw_only=True):
 
     def retries(self, policy: RetryPolicy, started_ms: int) -> Retries:
         """Return the attempts of the request; a last resort is tried once."""
-        if any(attempt.last_resort for attempt in self.attempts):
-            policy = replace(policy, max_attempts=1)
-        return Retries(policy, [attempt.route.id for attempt in self.attempts], started_ms)
+        return Retries(
+            policy,
+            [attempt.route.id for attempt in self.attempts],
+            started_ms,
+            once=frozenset(attempt.route.id for attempt in self.attempts if attempt.last_resort),
+        )
 
 
 LEAST_RETRY_AFTER_MS = 1_000
@@ -148,11 +151,11 @@ def plan_routes(
             if key is not None and number == 0 and scored:
                 kept = key.source
     exclusions += [_denied(route, model) for model in denied for route in model.routes]
-    if not attempts and passing:
-        # The one that comes back first, of the best model and tier among equals.
-        attempts = [min(passing, key=lambda attempt: _back_at(attempt.standing))]
-    well = any(not attempt.last_resort for attempt in attempts)
-    retry_after_ms, throttled = (None, False) if well else _outlook(exclusions, now_ms)
+    retry_after_ms, throttled = (None, False) if attempts else _outlook(exclusions, now_ms)
+    if passing:
+        # The one that comes back first, of the best model and tier among equals. It follows those
+        # that are well, for they may all fail where this one is back already.
+        attempts.append(min(passing, key=lambda attempt: _back_at(attempt.standing)))
     return RoutePlan(
         requested=requested or model.name,
         attempts=tuple(attempts),

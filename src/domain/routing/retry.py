@@ -98,13 +98,14 @@ class Retries:
     """The attempts of one request, from its plan to its end.
 
     Ask `next`, make the attempt, and report it with `failed` or `skipped`. The order of `routes` is
-    the plan's; times are those of one clock, in milliseconds.
+    the plan's; times are those of one clock, in milliseconds. Routes in `once` are not repeated.
     """
 
     policy: RetryPolicy
     routes: Sequence[RouteId]
     started_ms: int
     attempts: int = 0
+    once: frozenset[RouteId] = frozenset()
     _rounds: int = 0
     _final: bool = False
     _turns: dict[RouteId, _Turn] = field(default_factory=dict[RouteId, _Turn])
@@ -151,7 +152,8 @@ class Retries:
             self.attempts += 1
             self._rounds = max(self._rounds, turn.attempts)
         self._final = self._final or treatment.is_final
-        if not treatment.same_route or turn.attempts >= self.policy.max_attempts_per_route:
+        repeats = treatment.same_route and route not in self.once
+        if not repeats or turn.attempts >= self.policy.max_attempts_per_route:
             turn.spent = True
         turn.ready_at_ms = now_ms + max(failure.retry_after_ms or 0, wait_ms)
 

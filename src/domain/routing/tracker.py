@@ -10,6 +10,7 @@ from domain.routing.cool_down import NEVER_COOLED, CoolDown, CoolDownPolicy
 from domain.routing.failures import Failure, Vote
 from domain.routing.health import NEVER_DRAINED, Drain, RouteHealth
 from domain.routing.latency import LatencyAverage
+from domain.routing.outcome_window import NOTHING
 from domain.routing.standing import RouteStanding
 
 
@@ -104,14 +105,16 @@ class RouteTracker:
             in_flight=self.in_flight,
         )
 
-    def absorb(self, peers: RouteHealth) -> bool:
+    def absorb(self, peers: RouteHealth, now_ms: int) -> bool:
         """Take over what the other replicas say together; True if the circuit changed by it."""
         self.peers = peers
         changed = self.breaker.adopt(peers.breaker)
-        # Outcomes of another episode than the one in force here say nothing of it.
-        if peers.breaker == self.breaker.mark:
-            self.breaker.peers = peers.tally
-        self.cool_down = max(self.cool_down, peers.cool_down)
+        # Outcomes of another episode than the one in force here say nothing of it; nor do those
+        # that were told before, once nobody tells them any more.
+        same_episode = peers.breaker == self.breaker.mark
+        self.breaker.peers = peers.tally if same_episode else NOTHING
+        longest_ms = self.policy.cool_down.longest_ms
+        self.cool_down = max(self.cool_down.believed(now_ms, longest_ms), peers.cool_down)
         self.drain = max(self.drain, peers.drain)
         return changed
 
@@ -126,7 +129,10 @@ class RouteTracker:
             failure.retry_after_ms, max(1, self._throttled_in_a_row)
         )
         self.cool_down = self.cool_down.extended(
-            now_ms, length_ms, asked=failure.retry_after_ms is not None
+            now_ms,
+            length_ms,
+            asked=failure.retry_after_ms is not None,
+            longest_ms=self.policy.cool_down.longest_ms,
         )
         return max(0, self._cooling_until_ms(now_ms) - now_ms)
 

@@ -260,7 +260,7 @@ async def test_health_steers_the_plan_and_shows_in_the_list(office: Office) -> N
     )
     await office.report(well, ttft_ms=120.5, ttft_samples=4, in_flight=3, tally=Tally(9, 1))
     found = await office.simulate(model="big")
-    assert seen(found) == [("other", 0, "latency")]
+    assert seen(found) == [("other", 0, "latency"), ("vendor", 0, "last_resort")]
     assert found["attempts"][0]["score"] == 120.5
     (excluded,) = found["exclusions"]
     assert (excluded["reason"], excluded["until_ms"]) == ("circuit_open", now_ms + 60_000)
@@ -286,9 +286,7 @@ async def test_the_last_resort_and_the_wait_are_told(office: Office) -> None:
     await office.store(a_model("big", cooling))
     now_ms = SystemClock().now_ms()
     until_ms = now_ms + 30_000
-    await office.report(
-        cooling, cool_down=CoolDown(changed_at_ms=now_ms, until_ms=until_ms, asked=True)
-    )
+    await office.report(cooling, cool_down=CoolDown(until_ms=until_ms, asked=True))
     found = await office.simulate(model="big")
     assert (found["attempts"], found["throttled"]) == ([], True)
     assert 0 < found["retry_after_ms"] <= 30_000
@@ -320,7 +318,7 @@ async def test_a_reset_closes_the_circuit_and_ends_the_cool_down(office: Office)
     await office.report(
         sick,
         breaker=BreakerMark(changed_at_ms=now_ms, open_until_ms=now_ms + 60_000, openings=3),
-        cool_down=CoolDown(changed_at_ms=now_ms, until_ms=now_ms + 60_000, asked=True),
+        cool_down=CoolDown(until_ms=now_ms + 60_000, asked=True),
         tally=Tally(0, 9),
     )
     done = await office.call("POST", f"/api/routing/routes/{sick.id}/reset", 200)

@@ -20,7 +20,7 @@ from domain.limits.rules import BudgetCap, Holder, HolderKind
 from domain.records.events import Outcome
 from domain.routing.capabilities import Capabilities, Capability
 from domain.routing.circuit import BreakerPolicy
-from domain.routing.standing import CircuitState
+from domain.routing.standing import CircuitState, RouteStanding
 from domain.routing.tracker import HealthPolicy
 from domain.subjects import Subject, SubjectChain, SubjectKind
 from tests.support.answers import Answer, Drop, Reset, Stall, answer, stream
@@ -243,6 +243,27 @@ async def test_when_every_route_is_out_one_is_asked_all_the_same_and_the_client_
         assert (await ask(client)).status_code == 200
 
 
+async def test_who_loses_the_race_for_the_probe_of_the_only_route_is_served_all_the_same(
+    harness: GatewayHarness, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness.health_policy = HealthPolicy(breaker=BreakerPolicy(open_ms=1, hold_back_ms=0))
+    upstream.always(openai_completion())
+    async with serving(harness) as (gateway, client):
+        gateway.board.tracker(RouteId("m-0")).breaker.trip(SystemClock().now_ms())
+        await asyncio.sleep(0.01)
+        assert gateway.board.begin(RouteId("m-0"), SystemClock().now_ms()) is not None
+        # As the plan was made, the probe was still to be had.
+
+        def standing(route_id: RouteId, now_ms: int) -> RouteStanding:
+            if route_id == RouteId("m-0"):
+                return RouteStanding(circuit=CircuitState.HALF_OPEN, open_until_ms=now_ms)
+            return RouteStanding(drained=True)
+
+        monkeypatch.setattr(gateway.board, "standing", standing)
+        assert (await ask(client)).status_code == 200
+        assert len(upstream.requests) == 1
+
+
 async def test_a_conversation_stays_on_its_route_and_moves_when_that_fails(
     harness: GatewayHarness, upstream: ScriptedUpstream, second: ScriptedUpstream
 ) -> None:
@@ -418,7 +439,7 @@ async def test_a_route_counts_as_busy_to_the_last_byte_and_a_cut_answer_counts_a
         (record,) = await gateway.journal.wait_for(1)
         assert [attempt.error_class for attempt in record.attempts] == ["after_content"]
         standing = gateway.board.standing(route, now_ms())
-        assert (standing.in_flight, standing.error_rate) == (0, 0.5)
+        assert (standing.in_flight, standing.error_rate) == (0, 1)
 
 
 async def test_a_route_that_is_full_is_passed_over_and_what_it_took_is_given_back(

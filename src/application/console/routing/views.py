@@ -54,7 +54,7 @@ class AttemptView(Struct, frozen=True, kw_only=True):
         place: 1 for the first attempt.
         fallback: 0 for the model asked for, 1 for its first fallback, and so on.
         ranked_by: the strategy, `affinity` where a conversation is kept on its route, or
-            `last_resort` when no route is well.
+            `last_resort` for one that is not well.
         score, unit: the measure; null when it is not known.
         share: probability of being the first of its tier; null where no dice are thrown.
         assumed: the score is the median of the tier, because this route is cold.

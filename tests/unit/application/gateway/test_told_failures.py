@@ -85,7 +85,23 @@ def test_after_a_last_resort_the_client_is_told_to_come_back_and_by_a_busy_one_t
 
 
 def test_when_no_leave_was_given_there_is_no_route() -> None:
-    assert isinstance(told(), NoRouteAvailable)
+    error = told()
+    assert isinstance(error, NoRouteAvailable)
+    assert error.retry_after_ms == 1_000
+
+
+def test_what_a_well_route_did_wrong_is_told_although_a_last_resort_failed_too() -> None:
+    subject = model("m", route("a"), route("b"))
+    out = RouteStanding(circuit=CircuitState.OPEN, open_until_ms=NOW_MS + 3_000)
+    mixed = plan_routes(
+        catalog(subject),
+        subject,
+        RequestNeeds(),
+        lambda name: out if name == "a" else RouteStanding(),
+        now_ms=NOW_MS,
+        roll=0.5,
+    )
+    assert told(DOWN, GARBAGE, plan=mixed) is DOWN
 
 
 def left_out(*reasons: ExclusionReason) -> RoutePlan:

@@ -9,7 +9,16 @@ from application.jobs.probe_routes import ProbeRoutes
 from application.ports.provider import Provider, ProviderCall, RemoteModel, UpstreamReply
 from application.ports.upstream import UpstreamTimeouts
 from application.runtime.snapshot import CurrentSnapshot, RuntimeSnapshot
-from domain.errors import DomainError, UnsupportedField, UpstreamUnavailable
+from domain.errors import (
+    DomainError,
+    UnsupportedField,
+    UpstreamCredentialRejected,
+    UpstreamProtocolError,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from domain.identifiers import ProviderId, RouteId
 from domain.limits.policy import LimitPolicy
 from domain.routing.board import HealthBoard
@@ -76,12 +85,19 @@ def bench() -> Bench:
     return Bench()
 
 
-async def test_only_routes_that_are_out_are_asked_and_a_good_answer_brings_them_back(
+async def test_only_routes_that_are_out_are_asked_and_after_a_good_answer_a_request_may_test_them(
     bench: Bench,
 ) -> None:
     bench.trip(A)
     await bench.job.probe()
     assert bench.asked == [1, 0]
+    assert bench.circuit(A) is CircuitState.HALF_OPEN
+    now_ms = bench.clock.now_ms()
+    lease = bench.board.begin(A, now_ms)
+    assert lease is not None
+    assert bench.board.begin(A, now_ms) is None
+    lease.answered(now_ms)
+    lease.end(now_ms)
     assert bench.circuit(A) is CircuitState.CLOSED
     await bench.job.probe()
     assert bench.asked == [1, 0]
@@ -93,15 +109,54 @@ async def test_a_provider_that_is_still_away_stays_out(bench: Bench) -> None:
     bench.providers[ProviderId("a")].error = UpstreamUnavailable(error_class="connect")
     await bench.job.probe()
     assert bench.circuit(A) is CircuitState.OPEN
-    assert bench.circuit(B) is CircuitState.CLOSED
+    assert bench.circuit(B) is CircuitState.HALF_OPEN
 
 
-async def test_a_provider_without_a_list_is_left_to_requests(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnsupportedField("no list"),
+        UpstreamCredentialRejected(),
+        UpstreamRateLimited(),
+        UpstreamRejected(400, "no"),
+        UpstreamProtocolError("garbage"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_provider_that_answers_without_a_list_is_left_to_requests(
+    bench: Bench, error: DomainError
+) -> None:
     bench.trip(A)
-    bench.providers[ProviderId("a")].error = UnsupportedField("no list")
+    bench.providers[ProviderId("a")].error = error
     until = bench.board.standing(A, bench.clock.now_ms()).open_until_ms
     await bench.job.probe()
     assert bench.board.standing(A, bench.clock.now_ms()).open_until_ms == until
+    bench.clock.advance((until - bench.clock.now_ms()) / 1000)
+    assert bench.circuit(A) is CircuitState.HALF_OPEN
+    await bench.job.probe()
+    assert bench.circuit(A) is CircuitState.HALF_OPEN
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UpstreamUnavailable(error_class="connect"),
+        UpstreamUnavailable(error_class="reset"),
+        UpstreamUnavailable(status=500),
+        UpstreamUnavailable(status=503),
+        UpstreamTimeout("first_byte"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_provider_that_is_not_there_keeps_requests_away_for_longer(
+    bench: Bench, error: DomainError
+) -> None:
+    bench.trip(A)
+    bench.providers[ProviderId("a")].error = error
+    until = bench.board.standing(A, bench.clock.now_ms()).open_until_ms
+    bench.clock.advance((until - bench.clock.now_ms()) / 1000)
+    await bench.job.probe()
+    assert bench.circuit(A) is CircuitState.OPEN
 
 
 async def test_nothing_is_asked_unless_the_setting_says_so(bench: Bench) -> None:

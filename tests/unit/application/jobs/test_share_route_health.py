@@ -121,6 +121,23 @@ async def test_while_the_store_is_away_a_replica_goes_by_its_own_and_shares_agai
     assert two_.circuit() is CircuitState.OPEN
 
 
+async def test_what_others_said_is_forgotten_while_the_store_is_away_but_not_their_transitions() -> (
+    None
+):
+    one, two_, feed, clock = two()
+    b = RouteId("b")
+    one.fail(times=2)
+    lease = one.board.begin(b, clock.now_ms())
+    assert lease is not None
+    await one.job.share()
+    await two_.job.share()
+    assert two_.board.standing(b, clock.now_ms()).in_flight == 1
+    feed.up = False
+    await two_.job.share()
+    assert two_.board.standing(b, clock.now_ms()).in_flight == 0
+    assert two_.circuit() is CircuitState.OPEN
+
+
 async def test_an_operators_word_reaches_replicas_that_run_and_those_that_start_later() -> None:
     one, _, feed, clock = two()
     word = told_to_drain(RouteHealth(route_id=A), clock.now_ms(), drained=True, by="ada")

@@ -161,11 +161,13 @@ class BreakerMachine(RuleBasedStateMachine):
             case CircuitState.CLOSED:
                 if not well:
                     self.count(failed=True)
-            case CircuitState.HALF_OPEN if not well:
-                self.open()
-            case _:
+            case CircuitState.HALF_OPEN:
+                if not well:
+                    self.open()
+            case CircuitState.OPEN:
                 if well:
-                    self.close()
+                    self.open_until = self.now
+                    self.begin_episode()
 
     @rule(
         behind=st.integers(-2_000, 2_000),
@@ -249,7 +251,17 @@ def test_failures_of_other_replicas_count_towards_the_rate() -> None:
 
 def test_a_route_that_cuts_every_answer_in_the_middle_opens() -> None:
     subject = breaker(consecutive_failures=100)
-    for _ in range(3):
+    for _ in range(POLICY.minimum_volume):
+        permit = subject.acquire(NOW_MS)
+        assert permit is not None
+        subject.give_back(permit, Vote.SUCCESS, NOW_MS)
+        subject.fail_late(permit, NOW_MS + 1)
+    assert subject.state(NOW_MS + 1) is CircuitState.OPEN
+
+
+def test_a_rate_above_a_half_is_reached_by_answers_that_are_all_cut() -> None:
+    subject = breaker(consecutive_failures=100, failure_rate=0.8)
+    for _ in range(POLICY.minimum_volume):
         permit = subject.acquire(NOW_MS)
         assert permit is not None
         subject.give_back(permit, Vote.SUCCESS, NOW_MS)
@@ -269,6 +281,19 @@ def test_openings_grow_up_to_their_bound_and_begin_anew_after_closing() -> None:
     succeed(subject, now)
     fail(subject, now, 4)
     assert subject.probes_from_ms - now == 1_000
+
+
+def test_a_good_probe_of_ours_lets_a_request_test_the_route_and_openings_go_on_growing() -> None:
+    subject, now, lengths = breaker(), NOW_MS, list[int]()
+    fail(subject, now, 4)
+    for _ in range(4):
+        lengths.append(subject.probes_from_ms - now)
+        now += 500
+        subject.probed(now, well=True)
+        assert subject.state(now) is CircuitState.HALF_OPEN
+        fail(subject, now)
+        assert subject.state(now) is CircuitState.OPEN
+    assert lengths == [1_000, 2_000, 4_000, 8_000]
 
 
 def test_failed_last_resorts_do_not_put_off_the_next_probe() -> None:

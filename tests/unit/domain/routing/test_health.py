@@ -49,7 +49,7 @@ reports = st.builds(
     replica=st.sampled_from("abcd"),
     at_ms=st.sampled_from([NOW_MS - STALE_AFTER_MS - 1, NOW_MS - 1_000, NOW_MS]),
     breaker=marks,
-    cool_down=st.builds(CoolDown, changed_at_ms=st.integers(0, 3), until_ms=st.integers(0, 2)),
+    cool_down=st.builds(CoolDown, ended_at_ms=st.integers(0, 3), until_ms=st.integers(0, 2)),
     drain=st.builds(Drain, changed_at_ms=st.integers(0, 3), drained=st.booleans()),
     ttft_ms=st.one_of(st.none(), st.integers(1, 9).map(float)),
     ttft_samples=st.integers(0, 5).map(float),
@@ -182,13 +182,13 @@ def test_only_the_first_content_is_a_time_to_first_token() -> None:
     assert subject.standing(ROUTE, NOW_MS).ttft_ms == 100
 
 
-def test_a_failure_after_content_counts_beside_the_success() -> None:
+def test_a_failure_after_content_counts_instead_of_the_success() -> None:
     subject = board()
     lease = begun(subject)
     lease.answered(NOW_MS)
     lease.failed(understand(UpstreamUnavailable(error_class="reset"), content_started=True), NOW_MS)
     lease.end(NOW_MS)
-    assert subject.standing(ROUTE, NOW_MS).error_rate == 0.5
+    assert subject.standing(ROUTE, NOW_MS).error_rate == 1
 
 
 def test_a_rejected_request_leaves_no_trace() -> None:
@@ -277,6 +277,48 @@ def test_a_cool_down_is_shared() -> None:
     assert two.begin(ROUTE, NOW_MS + 4_000) is not None
 
 
+def test_a_shorter_cool_down_of_another_replica_does_not_cut_a_longer_one() -> None:
+    one, two = board("one"), board("two")
+    failing(one, throttled(9_000))
+    failing(two, throttled(), now_ms=NOW_MS + 100)
+    exchange(NOW_MS + 200, one, two)
+    for subject in (one, two):
+        standing = subject.standing(ROUTE, NOW_MS + 200)
+        assert (standing.cool_down_until_ms, standing.cool_down_asked) == (NOW_MS + 9_000, True)
+
+
+def test_a_cool_down_that_was_ended_does_not_come_back_from_who_has_not_heard_of_it() -> None:
+    one, two = board("one"), board("two")
+    failing(one, throttled(9_000))
+    exchange(NOW_MS, one, two)
+    one.tracker(ROUTE).reset(NOW_MS + 100)
+    exchange(NOW_MS + 200, one, two)
+    for subject in (one, two):
+        assert subject.standing(ROUTE, NOW_MS + 200).cool_down_until_ms == 0
+    failing(two, throttled(2_000), now_ms=NOW_MS + 300)
+    exchange(NOW_MS + 400, one, two)
+    assert one.standing(ROUTE, NOW_MS + 400).cool_down_until_ms == NOW_MS + 2_300
+
+
+def test_a_replica_whose_clock_is_wrong_hides_no_cool_down_of_the_others() -> None:
+    one, two, ahead = board("one"), board("two"), board("ahead")
+    failing(ahead, throttled(5_000), now_ms=NOW_MS + 3_600_000)
+    failing(one, throttled(3_000))
+    exchange(NOW_MS, one, two, ahead)
+    for subject in (one, two):
+        assert subject.standing(ROUTE, NOW_MS).cool_down_until_ms == NOW_MS + 3_000
+
+
+def test_a_cool_down_made_before_the_own_clock_was_put_right_hides_none_that_comes_later() -> None:
+    one, two = board("one"), board("two")
+    for subject in (one, two):
+        failing(subject, throttled(5_000), now_ms=NOW_MS + 3_600_000)
+    assert failing(one, throttled(3_000)) == 3_000
+    exchange(NOW_MS, one, two)
+    for subject in (one, two):
+        assert subject.standing(ROUTE, NOW_MS).cool_down_until_ms == NOW_MS + 3_000
+
+
 def test_load_latency_and_errors_are_seen_together() -> None:
     one, two = board("one"), board("two")
     answering(one, 100)
@@ -310,6 +352,29 @@ def test_numbers_of_a_replica_that_is_gone_are_forgotten() -> None:
     assert one.standing(ROUTE, NOW_MS).in_flight == 1
     one.absorb([], NOW_MS)
     assert one.standing(ROUTE, NOW_MS).in_flight == 0
+
+
+def test_outcomes_of_a_replica_that_is_gone_open_no_circuit() -> None:
+    policy = HealthPolicy(breaker=BreakerPolicy(consecutive_failures=99, minimum_volume=10))
+    one, two = HealthBoard("one", policy), HealthBoard("two", policy)
+    failing(two, times=9)
+    exchange(NOW_MS, one, two)
+    one.absorb([], NOW_MS)
+    assert one.standing(ROUTE, NOW_MS).error_rate == 0
+    failing(one)
+    assert one.standing(ROUTE, NOW_MS).circuit is CircuitState.CLOSED
+
+
+def test_outcomes_of_a_replica_that_is_gone_are_forgotten_after_a_transition_too() -> None:
+    policy = HealthPolicy(breaker=BreakerPolicy(consecutive_failures=99, minimum_volume=20))
+    one, two = HealthBoard("one", policy), HealthBoard("two", policy)
+    one.tracker(ROUTE).breaker.reset(NOW_MS)
+    exchange(NOW_MS, one, two)
+    failing(two, times=9)
+    exchange(NOW_MS, one, two)
+    assert one.standing(ROUTE, NOW_MS).error_rate == 1
+    one.absorb([], NOW_MS)
+    assert one.standing(ROUTE, NOW_MS).error_rate == 0
 
 
 def test_an_operator_drains_and_puts_back_from_anywhere() -> None:
@@ -375,6 +440,6 @@ def test_cool_downs_that_cannot_work_are_refused(wrong: dict[str, int]) -> None:
 
 
 def test_a_cool_down_from_a_clock_far_ahead_is_not_waited_for() -> None:
-    cool_down = CoolDown(changed_at_ms=NOW_MS, until_ms=NOW_MS + 50_000)
+    cool_down = CoolDown(until_ms=NOW_MS + 50_000)
     assert cool_down.left_until_ms(NOW_MS, 10_000) == 0
     assert cool_down.left_until_ms(NOW_MS + 45_000, 10_000) == NOW_MS + 50_000

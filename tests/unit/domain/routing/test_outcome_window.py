@@ -38,6 +38,24 @@ def test_it_never_holds_more_than_happened_whatever_the_clock_does(
         assert 1 <= window.tally(now).volume <= len(happened)
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 5_000), st.booleans())),
+    st.integers(0, 5_000),
+)
+def test_a_success_that_is_taken_back_is_counted_no_more_and_failures_stay(
+    happened: list[tuple[int, bool]], later: int
+) -> None:
+    window, now = OutcomeWindow(LENGTH), NOW_MS
+    for gap, failed in happened:
+        now += gap
+        window.add(now, failed=failed)
+    now += later
+    before = window.tally(now)
+    window.take_back_success(now)
+    assert window.tally(now) == Tally(max(0, before.successes - 1), before.failures)
+    assert window.tally(now + 2 * LENGTH) == Tally()
+
+
 def test_another_length_forgets_what_was_counted_by_the_old_one() -> None:
     window = OutcomeWindow(LENGTH)
     window.add(NOW_MS, failed=True)

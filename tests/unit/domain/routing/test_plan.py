@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.errors import UpstreamUnavailable
 from domain.identifiers import RouteId
 from domain.inference.dialect import Dialect, Operation
 from domain.routing.affinity import AffinityKey, KeySource
 from domain.routing.capabilities import Capabilities, Capability, RequestNeeds
 from domain.routing.catalog import Affinity, Catalog, Model, ProviderKind, Strategy
 from domain.routing.exclusion import ExclusionReason
+from domain.routing.failures import understand
 from domain.routing.plan import RoutePlan, plan_routes
 from domain.routing.retry import RetryPolicy, Stop, Try
 from domain.routing.standing import UNKNOWN, CircuitState, RouteStanding
@@ -26,6 +28,7 @@ PROBED = RouteStanding(circuit=CircuitState.HALF_OPEN, open_until_ms=NOW_MS - 1,
 COOLING = RouteStanding(cool_down_until_ms=NOW_MS + 2_000)
 ASKED = RouteStanding(cool_down_until_ms=NOW_MS + 2_000, cool_down_asked=True)
 DRAINED = RouteStanding(drained=True)
+DOWN = understand(UpstreamUnavailable(status=500))
 SESSION = AffinityKey(source=KeySource.SESSION, text="conversation 7")
 
 
@@ -88,15 +91,19 @@ def test_every_route_is_tried_or_excluded_and_tiers_keep_their_order(
     assert sorted({*tried, *excluded}) == list("abcd")
     assert len(tried) == len(set(tried))
     assert len(excluded) == len(set(excluded))
-    assert not resort or len(tried) == 1
+    assert tuple(resort) == found.attempts[-1:] or not resort
     assert set(tried) & set(excluded) == {attempt.route.id for attempt in resort}
-    of_tier = [attempt.route.tier for attempt in found.attempts]
+    of_tier = [attempt.route.tier for attempt in found.attempts if not attempt.last_resort]
     assert of_tier == sorted(of_tier)
     for attempt in found.attempts:
         assert attempt.standing not in (DRAINED, ASKED)
         assert attempt.probe == (attempt.standing is HALF_OPEN)
     usable = any(each in (UNKNOWN, HALF_OPEN) for each in health)
-    assert usable == bool(tried and not resort)
+    assert usable == (len(tried) > len(resort))
+    passing = [each for each in health if each in (OPEN, OPEN_SHORTER, PROBED, COOLING)]
+    assert bool(resort) == bool(passing)
+    for attempt in resort:
+        assert attempt.standing in passing
     assert not usable or found.retry_after_ms is None
 
 
@@ -131,7 +138,8 @@ def test_a_route_that_is_not_well_is_passed_over_for_a_reason(
     standing: RouteStanding, reason: ExclusionReason, until_ms: int | None
 ) -> None:
     found = plan(KNOWN, THREE, {"a": standing})
-    assert order(found) == ["b", "spare"]
+    assert [each.route.id for each in found.attempts if not each.last_resort] == ["b", "spare"]
+    assert order(found)[2:] == (["a"] if standing not in (ASKED, DRAINED) else [])
     (excluded,) = found.exclusions
     assert (excluded.route_id, excluded.reason, excluded.until_ms) == ("a", reason, until_ms)
 
@@ -150,8 +158,23 @@ def test_when_all_are_open_the_one_that_is_back_first_is_asked_once() -> None:
     assert set(reasons(found).values()) == {ExclusionReason.CIRCUIT_OPEN}
     retries = found.retries(RetryPolicy(max_attempts=9, max_attempts_per_route=9), NOW_MS)
     assert isinstance(retries.next(NOW_MS, 0.5), Try)
-    retries.attempts += 1
+    retries.failed(RouteId("b"), DOWN, NOW_MS)
     assert isinstance(retries.next(NOW_MS, 0.5), Stop)
+
+
+def test_the_last_resort_follows_all_that_are_well_and_is_asked_once() -> None:
+    found = plan(KNOWN, THREE, {"a": OPEN, "b": OPEN_SHORTER})
+    assert [(each.route.id, each.last_resort) for each in found.attempts] == [
+        ("spare", False),
+        ("b", True),
+    ]
+    assert (found.retry_after_ms, found.throttled) == (None, False)
+    retries, asked, now = found.retries(RetryPolicy(), NOW_MS), list[str](), NOW_MS
+    while isinstance(step := retries.next(now, 0.5), Try):
+        asked.append(step.route_id)
+        now += step.wait_ms
+        retries.failed(step.route_id, DOWN, now)
+    assert asked == ["spare", "b", "spare"]
 
 
 def test_what_the_provider_asked_for_is_no_case_for_a_last_resort() -> None:
@@ -252,7 +275,10 @@ def test_a_fallback_goes_before_a_last_resort() -> None:
     first = model("first", route("a"), fallbacks=("second",))
     second = model("second", route("b"))
     found = plan(catalog(first, second), first, {"a": OPEN})
-    assert [(each.route.id, each.last_resort) for each in found.attempts] == [("b", False)]
+    assert [(each.route.id, each.last_resort) for each in found.attempts] == [
+        ("b", False),
+        ("a", True),
+    ]
 
 
 def test_a_fallback_the_caller_may_not_use_is_excluded_by_that_name() -> None:
