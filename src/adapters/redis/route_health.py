@@ -89,11 +89,15 @@ def _orders(kept: Iterable[bytes]) -> Iterator[RouteHealth]:
 
 def _plausible(report: RouteHealth) -> bool:
     """Tell whether its numbers can be times and counts at all: others compute with them."""
-    marks = (report.breaker, report.cool_down, report.drain)
-    ends = (report.breaker.open_until_ms, report.cool_down.until_ms)
+    instants = (
+        report.breaker.changed_at_ms,
+        report.breaker.open_until_ms,
+        report.cool_down.ended_at_ms,
+        report.cool_down.until_ms,
+        report.drain.changed_at_ms,
+    )
     return (
-        all(0 <= mark.changed_at_ms < _LATEST_MS for mark in marks)
-        and all(end < _LATEST_MS for end in ends)
+        all(0 <= instant < _LATEST_MS for instant in instants)
         and 0 <= report.breaker.openings < _MOST
         and 0 <= report.in_flight < _MOST
         and (report.ttft_ms is None or 0 <= report.ttft_ms < _MOST)
