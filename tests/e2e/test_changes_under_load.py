@@ -143,5 +143,4 @@ async def test_a_process_that_ends_cuts_no_stream_and_fails_no_request(busy: Ins
         ended = await asyncio.gather(*streams)
     assert all(text.endswith("data: [DONE]") for text in ended)
     assert set(tally.outcomes) == {"ok"}, tally.outcomes
-    assert max(tally.seconds) < 10
     await asyncio.to_thread(wait_until, lambda: not is_alive(victim), what="its end")

@@ -14,6 +14,8 @@ UPSTREAM_KEY = "sk-e2e-0123456789abcdefghijklmnop"
 MODEL = "gpt-4o"
 UPSTREAM_MODEL = "gpt-4o-2024-08-06"
 DEAD_MODEL = "nobody-answers"
+OTHER_MODEL = "of-its-own"
+"""On a route of its own, for what is remembered of a route."""
 
 
 @dataclass(slots=True)
@@ -95,6 +97,10 @@ def catalogue(upstream_port: int, dead_port: int) -> dict[str, Any]:
             {
                 "name": MODEL,
                 "price": {"input": 2.50, "cache_read": 1.25, "output": 10.00},
+                "routes": [{"provider": "scripted", "upstream_model": UPSTREAM_MODEL}],
+            },
+            {
+                "name": OTHER_MODEL,
                 "routes": [{"provider": "scripted", "upstream_model": UPSTREAM_MODEL}],
             },
             {"name": DEAD_MODEL, "routes": [{"provider": "dead", "upstream_model": "any"}]},

@@ -12,6 +12,13 @@ from tests.support.scripted_upstream import ScriptedUpstream
 def installation() -> Iterator[Installation]:
     """The program with two gateway processes; its provider is the fixture `upstream`."""
     with installed("--workers", "2") as running:
+        # Each test is about what becomes of one answer, whatever came before.
+        alone = {
+            "routing.max_attempts": 1,
+            "routing.breaker_min_requests": 100_000,
+            "routing.breaker_consecutive_failures": 1_000,
+        }
+        running.apply({"settings": alone})
         yield running
         assert running.program.stop() == 0
 

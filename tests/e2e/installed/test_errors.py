@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.answers import Answer, Drop, Reset, Wait, raw, stream
-from tests.support.installation import DEAD_MODEL, MODEL, UPSTREAM_KEY, Installation
+from tests.support.installation import DEAD_MODEL, MODEL, OTHER_MODEL, UPSTREAM_KEY, Installation
 from tests.support.openai_bodies import (
     completion_events,
     openai_completion,
@@ -189,7 +189,7 @@ async def test_a_provider_s_rate_limit_is_passed_on_with_its_wait(
     installation: Installation, upstream: ScriptedUpstream
 ) -> None:
     upstream.always(rate_limited(7))
-    reply = await _post(installation, json.dumps(BODY).encode())
+    reply = await _post(installation, json.dumps(BODY | {"model": OTHER_MODEL}).encode())
     assert reply.status_code == 429
     assert _checked(reply, installation)["code"] == "upstream_rate_limited"
     assert reply.headers["retry-after"] == "7"
