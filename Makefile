@@ -103,8 +103,8 @@ redis:
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 			echo "==> installing redis-server for the tests" >&2; \
 			export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1; \
-			install="timeout 180 apt-get install -y -qq --no-install-recommends redis-server"; \
-			$$install >/dev/null 2>&1 || { timeout 180 apt-get update -qq >/dev/null 2>&1; \
+			install="timeout 90 apt-get install -y -qq --no-install-recommends redis-server"; \
+			$$install >/dev/null 2>&1 || { timeout 60 apt-get update -qq >/dev/null 2>&1; \
 				$$install >/dev/null 2>&1; } \
 				|| echo "redis-server could not be installed: its tests are skipped." >&2; \
 		else \
