@@ -136,9 +136,14 @@ async def test_no_client_sees_a_fault_that_another_route_could_have_prevented(
     tried_twice = [row for row in rows if len(row["attempts"]) > 1]
     assert tried_twice
     for row in tried_twice:
-        first, *_, last = row["attempts"]
-        assert first["error_class"]
-        assert (last["status"], last["error_class"]) == (200, "")
+        assert row["attempts"][0]["error_class"]
+    last = Counter(
+        (row["attempts"][-1]["status"], row["attempts"][-1]["error_class"]) for row in tried_twice
+    )
+    # One that a killed provider had begun to answer may have been a second try: the row says so.
+    cut = last.pop((200, "after_content"), 0)
+    assert cut <= during.outcomes["cut in mid-stream"]
+    assert set(last) == {(200, "")}
 
 
 def wait_for_model(installation: Installation, model: str) -> None:
