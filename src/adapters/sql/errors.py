@@ -28,6 +28,12 @@ _CONSTRAINTS = {
     "uq_limit_rules_target": "The subject already has a rule for this metric and window.",
     "uq_budget_caps_target": "The subject already has a budget for this period and unit.",
     "uq_concurrency_caps_target": "The subject already has a concurrency cap.",
+    "pk_roles": "A role with this name exists already.",
+    "fk_users_role": "There is no such role, or it is still given to somebody.",
+    "fk_role_assignments_role": "There is no such role, or it is still given to somebody.",
+    "fk_role_assignments_user_id": "There is no such role, user or team.",
+    "fk_role_assignments_team_id": "There is no such role, user or team.",
+    "uq_role_assignments_target": "The role is given already.",
     "fk_routes_provider_id": "The provider is still used by a route.",
 }
 _CONCURRENT = {"40001", "40P01", "55P03"}  # serialisation failure, deadlock, lock not available
