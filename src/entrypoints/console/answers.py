@@ -6,12 +6,11 @@ import msgspec
 from litestar.params import HeaderParameter
 from litestar.response import Response
 
-from application.console.limits.collection import Versioned
-from application.console.limits.documents import BudgetView, RuleView
+from application.console.resources import Versioned
 from domain.errors import InvalidRequest
 
 T = TypeVar("T")
-V = TypeVar("V", RuleView, BudgetView)
+V = TypeVar("V")
 # Amounts are JSON numbers: a Decimal keeps every digit of them.
 _encoder = msgspec.json.Encoder(decimal_format="number")
 

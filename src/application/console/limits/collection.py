@@ -1,12 +1,9 @@
 """Rules and budgets as two collections with the same operations."""
 
-import re
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from typing import Generic, Literal, TypeVar
 
-import msgspec
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
 from application.console.limits import documents
 from application.console.limits.documents import (
@@ -19,38 +16,31 @@ from application.console.limits.documents import (
     RuleView,
 )
 from application.console.limits.names import Names
+from application.console.resources import (
+    Outcome,
+    Page,
+    Status,
+    Versioned,
+    check_page,
+    each_on_its_own,
+    merged,
+    page_of,
+    require_version,
+    versioned,
+)
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.actor import Actor
-from domain.errors import Conflict, DomainError, InvalidRequest, NotFound, PreconditionFailed
+from domain.errors import Conflict, InvalidRequest, NotFound
 from domain.limits.beginning import begun
 from domain.limits.rules import BudgetCap, ConcurrencyCap, Limit, WindowRule
 from domain.limits.targets import target_of
 from domain.records.audit import AuditTarget
 
-MOST_PER_PAGE = 500
-MOST_ROWS = 500
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
 L = TypeVar("L", Rule, BudgetCap)
 E = TypeVar("E", RuleEntry, BudgetEntry)
 P = TypeVar("P", RulePatch, BudgetPatch)
 V = TypeVar("V", RuleView, BudgetView)
-
-
-class Versioned(Struct, Generic[V], frozen=True):
-    """A view with the entity tag (RFC 9110 section 8.8.3) that `If-Match` is compared with."""
-
-    view: V
-    etag: str
-
-
-class Page(Struct, Generic[V], frozen=True):
-    """Some views, oldest first; `next_cursor` is None on the last page."""
-
-    items: tuple[V, ...]
-    next_cursor: str | None
-    total: int
 
 
 class Row(Struct, Generic[E, P], frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,17 +55,6 @@ class Row(Struct, Generic[E, P], frozen=True, kw_only=True, forbid_unknown_field
     id: str | None = None
     entry: E | None = None
     changes: P | None = None
-
-
-class Outcome(Struct, Generic[V], frozen=True, kw_only=True):
-    """What became of a row: `created`, `updated`, `unchanged`, `deleted` or `failed`."""
-
-    index: int
-    status: Literal["created", "updated", "unchanged", "deleted", "failed"]
-    item: V | None = None
-    code: str | None = None
-    message: str | None = None
-    field: str | None = None
 
 
 class Family(Struct, Generic[L, E, P, V], frozen=True, kw_only=True):
@@ -135,12 +114,12 @@ class LimitCollection(Generic[L, E, P, V]):
         if subject is not None:
             holder = names.holder(subject)
             found = [each for each in found if each.holder == holder]
-        rest = [each for each in found if cursor is None or each.id > cursor]
-        shown = rest[:limit]
-        return Page(
-            items=tuple(self._family.view(each, names) for each in shown),
-            next_cursor=shown[-1].id if len(rest) > limit else None,
-            total=len(found),
+        return page_of(
+            found,
+            limit=limit,
+            cursor=cursor,
+            key=lambda each: each.id,
+            view=lambda each: self._family.view(each, names),
         )
 
     async def find(self, limit_id: str) -> Versioned[V]:
@@ -194,17 +173,12 @@ class LimitCollection(Generic[L, E, P, V]):
             InvalidRequest: too many rows.
             ServiceUnavailable: the store does not answer; the rows before were carried out.
         """
-        if not 1 <= len(rows) <= MOST_ROWS:
-            raise InvalidRequest(f"Between 1 and {MOST_ROWS} items are taken.", param="items")
-        outcomes: list[Outcome[V]] = []
-        for index, row in enumerate(rows):
-            try:
-                status, done = await self._changed(by, row, dry_run=dry_run)
-            except (InvalidRequest, NotFound, Conflict) as error:
-                outcomes.append(_failed(index, error))
-            else:
-                outcomes.append(Outcome(index=index, status=status, item=done.view))
-        return outcomes
+
+        async def work(row: Row[E, P]) -> tuple[Status, V]:
+            status, done = await self._changed(by, row, dry_run=dry_run)
+            return status, done.view
+
+        return await each_on_its_own(rows, work)
 
     async def _changed(
         self, by: Actor, row: Row[E, P], *, if_match: str | None = None, dry_run: bool = False
@@ -214,12 +188,8 @@ class LimitCollection(Generic[L, E, P, V]):
             names = await Names.read(tx)
             present, wanted = await self._intended(tx, names, row)
             wanted = begun(wanted, present, now_ms)
-            if if_match is not None and (
-                present is None or if_match != self._versioned(present, names).etag
-            ):
-                raise PreconditionFailed(
-                    f"The {self._family.name} was changed meanwhile; read it again."
-                )
+            shown = self._versioned(present, names) if present is not None else None
+            require_version(shown, if_match, self._family.name)
             if row.op == "delete":
                 await tx.limits.remove(wanted.id)
                 status = "deleted"
@@ -260,24 +230,15 @@ class LimitCollection(Generic[L, E, P, V]):
     def _merged(self, present: L, changes: P | None, names: Names) -> L:
         if changes is None:
             raise InvalidRequest("'update' needs 'changes'.", param="changes")
-        given = msgspec.structs.asdict(self._family.write(present, names))
-        for name in changes.__struct_fields__:
-            value = getattr(changes, name)
-            if value is None:
-                del given[name]
-            elif value is not UNSET:
-                given[name] = value
-        for field in msgspec.structs.fields(self._family.entry):
-            if field.required and field.name not in given:
-                raise InvalidRequest(f"'{field.name}' cannot be cleared.", param=field.name)
-        if not names.knows(present.holder) and given["subject"] == names.text(present.holder):
+        wanted = merged(self._family.write(present, names), changes)
+        if not names.knows(present.holder) and wanted.subject == names.text(present.holder):
             raise Conflict("What this limit hangs on is gone; it can only be deleted.")
-        merged = self._family.parse(self._family.entry(**given), names, present.id)
-        if type(merged) is not type(present):
+        parsed = self._family.parse(wanted, names, present.id)
+        if type(parsed) is not type(present):
             raise InvalidRequest(
                 "A rule cannot become a concurrency cap, nor the other way round.", param="metric"
             )
-        return documents.in_place_of(present, merged)
+        return documents.in_place_of(present, parsed)
 
     async def _with_target(self, tx: Transaction, wanted: L) -> L | None:
         return next(
@@ -294,30 +255,7 @@ class LimitCollection(Generic[L, E, P, V]):
         return [each for each in await tx.limits.all() if isinstance(each, self._family.classes)]  # pyright: ignore[reportReturnType]
 
     def _versioned(self, limit: L, names: Names) -> Versioned[V]:
-        view = self._family.view(limit, names)
-        return Versioned(view, f'"{sha256(msgspec.json.encode(view)).hexdigest()[:24]}"')
-
-
-def check_page(limit: int, cursor: str | None) -> None:
-    """Check the parameters of a page; a cursor is the id of the last item seen.
-
-    Raises:
-        InvalidRequest: one is out of bounds; `param` names it.
-    """
-    if not 1 <= limit <= MOST_PER_PAGE:
-        raise InvalidRequest(f"'limit' must be between 1 and {MOST_PER_PAGE}.", param="limit")
-    if cursor is not None and not _ID.fullmatch(cursor):
-        raise InvalidRequest("'cursor' was not made by this API.", param="cursor")
-
-
-def _failed(index: int, error: DomainError) -> Outcome[V]:
-    return Outcome(
-        index=index,
-        status="failed",
-        code=error.code,
-        message=error.message,
-        field=error.param if isinstance(error, InvalidRequest) else None,
-    )
+        return versioned(self._family.view(limit, names))
 
 
 class RuleCollection(LimitCollection[Rule, RuleEntry, RulePatch, RuleView]):

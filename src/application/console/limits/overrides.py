@@ -5,9 +5,9 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from application.console.limits.collection import check_page
 from application.console.limits.documents import counted, unit_of, written
 from application.console.limits.names import Names
+from application.console.resources import check_page
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.actor import Actor

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from application.console.limits.collection import check_page
+from application.console.resources import check_page
 from application.console.routing.reports import merged_health, reports_by_route
 from application.console.routing.views import StandingView, provider_name
 from application.ports.clock import Clock
