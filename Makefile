@@ -37,10 +37,10 @@ run: .venv/.runtime ## Install if needed and start ThinkWatch with everything em
 	@.venv/bin/thinkwatch quickstart $(ARGS)
 
 .PHONY: setup
-setup: .venv/.dev .venv/.clients redis ## Install everything, for running and for development, into .venv
+setup: .venv/.dev .venv/.clients redis browser ## Install everything, for running and for development, into .venv
 
 .PHONY: test
-test: lint types .venv/.clients redis ## Lint, types, architecture, then every test (what CI runs)
+test: lint types .venv/.clients redis browser ## Lint, types, architecture, then every test (what CI runs)
 	@echo "==> tests"
 	@$(PY) -m pytest -n $(JOBS) -q $(PYTEST)
 
@@ -109,6 +109,21 @@ redis:
 				|| echo "redis-server could not be installed: its tests are skipped." >&2; \
 		else \
 			echo "Tests on Redis are skipped: sudo apt-get install redis-server adds them." >&2; \
+		fi; }
+
+# The browser that the pages are looked at with. Where it cannot be had these tests are skipped.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "==> installing chromium for the tests" >&2; \
+			export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1; \
+			install="timeout 180 apt-get install -y -qq --no-install-recommends chromium"; \
+			$$install >/dev/null 2>&1 || { timeout 60 apt-get update -qq >/dev/null 2>&1; \
+				$$install >/dev/null 2>&1; } \
+				|| echo "chromium could not be installed: its tests are skipped." >&2; \
+		else \
+			echo "Tests of pages are skipped: sudo apt-get install chromium adds them." >&2; \
 		fi; }
 
 .venv/.dev: requirements-dev.lock .venv/.runtime

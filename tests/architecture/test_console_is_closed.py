@@ -21,7 +21,14 @@ from tests.support.live_server import live_server
 from tests.support.provider_inspection import provider_inspection
 from tests.support.routing_services import routing_services
 
-OPEN_TO_EVERYBODY = {"/health/live", "/health/ready", "/setup"}
+OPEN_TO_EVERYBODY = {
+    "/api-docs",
+    "/api-docs/{name:str}",
+    "/health/live",
+    "/health/ready",
+    "/openapi.json",
+    "/setup",
+}
 TOKEN = "the-token-of-this-installation"
 
 

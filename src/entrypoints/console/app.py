@@ -1,7 +1,7 @@
 """The Litestar app of port 3001."""
 
 import msgspec
-from litestar import Litestar
+from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -19,10 +19,11 @@ from entrypoints.console.api.providers import provider_routes
 from entrypoints.console.api.requests import request_routes
 from entrypoints.console.api.routing import routing_routes
 from entrypoints.console.headers import CONSOLE_HEADERS
+from entrypoints.console.pages.api_docs import API_DOCS
 from entrypoints.console.pages.welcome import PAGES
 from entrypoints.console.problems import MEDIA_TYPE, Problem, problem_response
 from entrypoints.console.schemas import ExactNumbers
-from entrypoints.console.security import actor_of, token_guard
+from entrypoints.console.security import PUBLIC, actor_of, token_guard
 from entrypoints.console.services import Console
 from entrypoints.console.system_status import SystemStatus
 from entrypoints.health import health_routes
@@ -52,6 +53,7 @@ def create_console_api(console: Console) -> Litestar:
             *provider_routes(console.providers),
             *routing_routes(console.routing.simulation, console.routing.states),
             *PAGES,
+            *API_DOCS,
             console_health_route(SystemStatus(console.health, console.system)),
             *health_routes(console.health),
         ],
@@ -61,7 +63,9 @@ def create_console_api(console: Console) -> Litestar:
         openapi_config=OpenAPIConfig(
             title="ThinkWatch console",
             version=VERSION,
-            path="/",
+            # Open to everybody, like the page that shows it: it says what this product can do, and
+            # nothing about this installation.
+            openapi_router=Router("/", route_handlers=[], opt={PUBLIC: True}),
             render_plugins=[JsonRenderPlugin(path="/openapi.json")],
             components=Components(
                 security_schemes={
