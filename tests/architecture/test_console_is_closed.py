@@ -23,7 +23,9 @@ from tests.support.routing_services import routing_services
 
 OPEN_TO_EVERYBODY = {
     "/api-docs",
-    "/api-docs/{name:str}",
+    "/api-docs/files/{name:str}",
+    "/api-docs/openapi.json",
+    "/api-docs/{path:str}",
     "/health/live",
     "/health/ready",
     "/openapi.json",

@@ -4,7 +4,6 @@ import msgspec
 from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, Scope
 
@@ -19,7 +18,7 @@ from entrypoints.console.api.providers import provider_routes
 from entrypoints.console.api.requests import request_routes
 from entrypoints.console.api.routing import routing_routes
 from entrypoints.console.headers import CONSOLE_HEADERS
-from entrypoints.console.pages.api_docs import API_DOCS
+from entrypoints.console.pages.api_docs import API_DOCS, ApiDocs
 from entrypoints.console.pages.welcome import PAGES
 from entrypoints.console.problems import MEDIA_TYPE, Problem, problem_response
 from entrypoints.console.schemas import ExactNumbers
@@ -63,10 +62,8 @@ def create_console_api(console: Console) -> Litestar:
         openapi_config=OpenAPIConfig(
             title="ThinkWatch console",
             version=VERSION,
-            # Open to everybody, like the page that shows it: it says what this product can do, and
-            # nothing about this installation.
-            openapi_router=Router("/", route_handlers=[], opt={PUBLIC: True}),
-            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+            openapi_router=Router("/api-docs", route_handlers=[], opt={PUBLIC: True}),
+            render_plugins=[ApiDocs(path="/")],
             components=Components(
                 security_schemes={
                     "token": SecurityScheme(

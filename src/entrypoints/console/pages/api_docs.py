@@ -10,8 +10,11 @@ from importlib.resources.abc import Traversable
 from litestar import MediaType, get
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.params import FromPath
 from litestar.response import Response
+
+from entrypoints.asgi import AnyRequest
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -19,14 +22,14 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>ThinkWatch console API</title>
-<link rel="stylesheet" href="/api-docs/swagger-ui.css">
-<link rel="icon" type="image/png" href="/api-docs/favicon-32x32.png">
+<link rel="stylesheet" href="/api-docs/files/swagger-ui.css">
+<link rel="icon" type="image/png" href="/api-docs/files/favicon-32x32.png">
 </head>
 <body>
 <div id="swagger-ui"></div>
 <noscript>This page needs JavaScript; <a href="/openapi.json">the OpenAPI document</a> does not.</noscript>
-<script src="/api-docs/swagger-ui-bundle.js"></script>
-<script src="/api-docs/api-docs.js"></script>
+<script src="/api-docs/files/swagger-ui-bundle.js"></script>
+<script src="/api-docs/files/api-docs.js"></script>
 </body>
 </html>
 """
@@ -40,19 +43,29 @@ _FILES: dict[str, tuple[Traversable, str]] = {
 }
 
 
+class ApiDocs(OpenAPIRenderPlugin):
+    """The page itself; calls from it need a credential like any other."""
+
+    def render(self, request: AnyRequest, openapi_schema: dict[str, object]) -> bytes:  # noqa: ARG002
+        """Return the page, which fetches the document."""
+        return _PAGE.encode()
+
+
 @get(
-    "/api-docs",
-    media_type=MediaType.HTML,
+    "/openapi.json",
+    media_type=MediaType.JSON,
     opt={"public": True},
     include_in_schema=False,
     sync_to_thread=False,
 )
-def api_docs() -> str:
-    """Show the documentation of the API; calls from it need a credential like any other."""
-    return _PAGE
+def openapi_document(request: AnyRequest) -> dict[str, object]:
+    """Return the OpenAPI document: what this product can do, nothing of this installation."""
+    return request.app.openapi_schema.to_schema()
 
 
-@get("/api-docs/{name:str}", opt={"public": True}, include_in_schema=False, sync_to_thread=True)
+@get(
+    "/api-docs/files/{name:str}", opt={"public": True}, include_in_schema=False, sync_to_thread=True
+)
 def api_docs_file(name: FromPath[str]) -> Response[bytes]:
     """Return one of the files of that page."""
     found = _FILES.get(name)
@@ -62,4 +75,4 @@ def api_docs_file(name: FromPath[str]) -> Response[bytes]:
     return Response(source.read_bytes(), media_type=media_type)
 
 
-API_DOCS: list[HTTPRouteHandler] = [api_docs, api_docs_file]
+API_DOCS: list[HTTPRouteHandler] = [openapi_document, api_docs_file]
