@@ -28,6 +28,10 @@ _CONSTRAINTS = {
     "uq_limit_rules_target": "The subject already has a rule for this metric and window.",
     "uq_budget_caps_target": "The subject already has a budget for this period and unit.",
     "uq_concurrency_caps_target": "The subject already has a concurrency cap.",
+    "uq_sso_providers_name": "An identity provider with this name exists already.",
+    "pk_sso_identities": "The identity is linked to a user already.",
+    "uq_sso_identities_user": "The user has another identity of this provider already.",
+    "pk_sso_attempts": "This state was used before.",
     "fk_routes_provider_id": "The provider is still used by a route.",
 }
 _CONCURRENT = {"40001", "40P01", "55P03"}  # serialisation failure, deadlock, lock not available

@@ -14,6 +14,7 @@ from application.ports.repositories import (
     Teams,
     Users,
 )
+from application.ports.single_sign_on import SsoAttempts, SsoIdentities, SsoProviders
 
 
 class Transaction(Protocol):
@@ -27,6 +28,9 @@ class Transaction(Protocol):
     limits: Limits
     overrides: LimitOverrides
     settings: StoredSettings
+    sso_providers: SsoProviders
+    sso_identities: SsoIdentities
+    sso_attempts: SsoAttempts
 
     @abstractmethod
     async def commit(self) -> None:

@@ -12,6 +12,7 @@ from adapters.sql.tables.limits import (
 )
 from adapters.sql.tables.people import TeamMemberRow, TeamRow, UserRow
 from adapters.sql.tables.settings import ConfigRevisionRow, SettingRow
+from adapters.sql.tables.single_sign_on import SsoAttemptRow, SsoIdentityRow, SsoProviderRow
 
 __all__ = [
     "ApiKeyRow",
@@ -29,6 +30,9 @@ __all__ = [
     "ProviderRow",
     "RouteRow",
     "SettingRow",
+    "SsoAttemptRow",
+    "SsoIdentityRow",
+    "SsoProviderRow",
     "TeamMemberRow",
     "TeamRow",
     "UserRow",
