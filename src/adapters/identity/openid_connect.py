@@ -121,7 +121,9 @@ class AuthlibOpenIdConnect(OpenIdConnect):
     async def exchange(self, provider: SsoProvider, exchange: Exchange) -> Authenticated:
         """See `OpenIdConnect`."""
         metadata = _metadata(provider)
-        tokens = await _TokenClient(provider, metadata, exchange, self._http).tokens(exchange)
+        method = _auth_method(metadata, public=exchange.client_secret is None)
+        client = _TokenClient(provider.client_id, metadata, method, exchange, self._http)
+        tokens = await client.tokens(exchange)
         if tokens.id_token is None:
             raise sso_failed(SsoFailure.NO_ID_TOKEN)
         expected = Expected(
@@ -177,14 +179,13 @@ class _TokenClient(OAuth2Client):
 
     def __init__(
         self,
-        provider: SsoProvider,
+        client_id: str,
         metadata: ProviderMetadata,
+        method: str,
         exchange: Exchange,
         http: ProviderHttp,
     ) -> None:
-        method = _auth_method(metadata, public=exchange.client_secret is None)
         secret = "" if exchange.client_secret is None else exchange.client_secret.reveal()
-        client_id = provider.client_id
         if method == _BASIC:  # RFC 6749 section 2.3.1 has both encoded first
             client_id, secret = quote(client_id, safe=""), quote(secret, safe="")
         super().__init__(
