@@ -250,7 +250,7 @@ def discovered(provider: SsoProvider, metadata: ProviderMetadata) -> SsoProvider
     return replace(provider, metadata=metadata)
 
 
-def tested(provider: SsoProvider, *, now_ms: int) -> SsoProvider:
+def proven(provider: SsoProvider, *, now_ms: int) -> SsoProvider:
     """Return the provider after somebody has signed in through it for a test."""
     return replace(provider, tested_at_ms=now_ms)
 

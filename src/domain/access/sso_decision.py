@@ -4,11 +4,11 @@ The identity is issuer and subject. An address only ever finds an account once, 
 later sign-ins do not look at it, since addresses are given to other people.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from domain.access.accounts import UserState
+from domain.access.accounts import Role, UserState
 from domain.access.single_sign_on import SsoProvider
 from domain.access.sso_claims import IdentityClaims
 from domain.access.sso_failures import SsoFailure
@@ -76,16 +76,26 @@ def is_domain_allowed(provider: SsoProvider, claims: IdentityClaims) -> bool:
     return not provider.allowed_domains or claims.domain in provider.allowed_domains
 
 
-def role_from(provider: SsoProvider, groups: frozenset[str], ranking: Sequence[str]) -> str | None:
+def ranking(custom: Iterable[str]) -> tuple[str, ...]:
+    """Return all roles, the highest first; custom ones, by name, between manager and developer.
+
+    How much a custom role allows has no order, and one that is mapped on purpose means more than
+    the roles that everybody has.
+    """
+    above = (Role.SUPER_ADMIN.value, Role.ADMIN.value, Role.TEAM_MANAGER.value)
+    return (*above, *sorted(custom), Role.DEVELOPER.value, Role.VIEWER.value)
+
+
+def role_from(provider: SsoProvider, groups: frozenset[str], roles: Sequence[str]) -> str | None:
     """Return the highest role that the groups give, else the default role, else None.
 
-    `ranking` has the roles that exist, the highest first; others are ignored.
+    `roles` has the roles that exist, the highest first; others are ignored.
     """
     given = {role for group, role in provider.group_roles.items() if group in groups}
-    highest = next((role for role in ranking if role in given), None)
+    highest = next((role for role in roles if role in given), None)
     if highest is not None:
         return highest
-    return provider.default_role if provider.default_role in ranking else None
+    return provider.default_role if provider.default_role in roles else None
 
 
 def teams_from(
@@ -102,18 +112,18 @@ def decide(
     *,
     linked: KnownUser | None,
     same_email: KnownUser | None,
-    ranking: Sequence[str],
+    roles: Sequence[str],
 ) -> Decision:
     """Return what to do: `linked` has this identity, `same_email` has this address."""
     if provider.allowed_domains and (fault := _address_fault(provider, claims)) is not None:
         return Refused(reason=fault)
     if linked is not None:
-        return _existing(provider, claims, linked, ranking)
+        return _existing(provider, claims, linked, roles)
     if (fault := _address_fault(provider, claims)) is not None:
         return Refused(reason=fault)
     if same_email is not None:
-        return _linking(provider, claims, same_email, ranking)
-    return _provisioning(provider, claims, ranking)
+        return _linking(provider, claims, same_email, roles)
+    return _provisioning(provider, claims, roles)
 
 
 def _address_fault(provider: SsoProvider, claims: IdentityClaims) -> SsoFailure | None:
@@ -144,18 +154,18 @@ def decide_link(
 
 
 def _existing(
-    provider: SsoProvider, claims: IdentityClaims, user: KnownUser, ranking: Sequence[str]
+    provider: SsoProvider, claims: IdentityClaims, user: KnownUser, roles: Sequence[str]
 ) -> SignInExisting | Refused:
     if user.state is not UserState.ACTIVE:
         return Refused(reason=SsoFailure.USER_INACTIVE)
-    standing = _standing_of_known(provider, claims, ranking)
+    standing = _standing_of_known(provider, claims, roles)
     if standing is None:
         return Refused(reason=SsoFailure.NO_ROLE)
     return SignInExisting(user_id=user.id, standing=standing)
 
 
 def _linking(
-    provider: SsoProvider, claims: IdentityClaims, user: KnownUser, ranking: Sequence[str]
+    provider: SsoProvider, claims: IdentityClaims, user: KnownUser, roles: Sequence[str]
 ) -> LinkTo | Refused:
     if not provider.link_by_email:
         return Refused(reason=SsoFailure.ACCOUNT_EXISTS)
@@ -163,18 +173,18 @@ def _linking(
         return Refused(reason=SsoFailure.LINKED_OTHERWISE)
     if user.state is not UserState.ACTIVE:
         return Refused(reason=SsoFailure.USER_INACTIVE)
-    standing = _standing_of_known(provider, claims, ranking)
+    standing = _standing_of_known(provider, claims, roles)
     if standing is None:
         return Refused(reason=SsoFailure.NO_ROLE)
     return LinkTo(user_id=user.id, standing=standing)
 
 
 def _provisioning(
-    provider: SsoProvider, claims: IdentityClaims, ranking: Sequence[str]
+    provider: SsoProvider, claims: IdentityClaims, roles: Sequence[str]
 ) -> Provision | Refused:
     if not provider.provisions:
         return Refused(reason=SsoFailure.NO_ACCOUNT)
-    role = role_from(provider, claims.groups, ranking)
+    role = role_from(provider, claims.groups, roles)
     if role is None:
         return Refused(reason=SsoFailure.NO_ROLE)
     assert claims.email is not None
@@ -184,7 +194,7 @@ def _provisioning(
 
 
 def _standing_of_known(
-    provider: SsoProvider, claims: IdentityClaims, ranking: Sequence[str]
+    provider: SsoProvider, claims: IdentityClaims, roles: Sequence[str]
 ) -> Standing | None:
     """Return the standing of somebody with an account, None when no group gives a role.
 
@@ -194,5 +204,5 @@ def _standing_of_known(
     join, leave = teams_from(provider, claims.groups)
     if not provider.group_roles:
         return Standing(join=join, leave=leave)
-    role = role_from(provider, claims.groups, ranking)
+    role = role_from(provider, claims.groups, roles)
     return None if role is None else Standing(role=role, join=join, leave=leave)

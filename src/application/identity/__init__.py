@@ -1,0 +1,1 @@
+"""Who somebody is: ways to sign in, and what they are configured with."""
