@@ -32,11 +32,11 @@ from domain.access.single_sign_on import (
     check_answering_issuer,
     check_taken_up,
     local_path,
-    tested,
+    proven,
     usable,
 )
 from domain.access.sso_claims import IdentityClaims
-from domain.access.sso_decision import Decision, Refused
+from domain.access.sso_decision import Decision, Refused, SignInExisting
 from domain.access.sso_failures import SsoFailure, sso_failed
 from domain.access.sso_presets import SsoPreset
 from domain.errors import AccessDenied, InvalidRequest, SingleSignOnFailed
@@ -319,7 +319,7 @@ class SingleSignOn:
             async with self._uow.begin() as tx:
                 present = await _unchanged(tx, attempt)
                 decision = await judge(tx, present, claims, None)
-                result = tested(present, now_ms=self._clock.now_ms())
+                result = proven(present, now_ms=self._clock.now_ms())
                 await tx.sso_providers.update(result)
                 result = replace(result, revision=present.revision + 1)
                 tx.audit.record(
@@ -352,6 +352,8 @@ class SingleSignOn:
                 decision = await judge(tx, provider, claims, attempt.actor_id)
                 if isinstance(decision, Refused):
                     raise sso_failed(decision.reason, f"subject '{claims.subject}'")
+                if not exclusive and not isinstance(decision, SignInExisting):
+                    continue
                 settled = await settle(
                     tx,
                     actor,

@@ -47,7 +47,7 @@ class SsoDraft(Struct, frozen=True, kw_only=True):
     display_name: str | None = None
     scopes: tuple[str, ...] | None = None
     allowed_domains: frozenset[str] = frozenset()
-    group_claim: str | None | UnsetType = UNSET
+    group_claim: str | UnsetType | None = UNSET
     group_roles: Mapping[str, str] = {}
     group_teams: Mapping[str, str] = {}
     default_role: str | None = None
@@ -63,14 +63,14 @@ class SsoChange(Struct, frozen=True, kw_only=True):
     preset: SsoPreset | UnsetType = UNSET
     issuer: str | UnsetType = UNSET
     client_id: str | UnsetType = UNSET
-    client_secret: Secret | None | UnsetType = UNSET
+    client_secret: Secret | UnsetType | None = UNSET
     display_name: str | UnsetType = UNSET
     scopes: tuple[str, ...] | UnsetType = UNSET
     allowed_domains: frozenset[str] | UnsetType = UNSET
-    group_claim: str | None | UnsetType = UNSET
+    group_claim: str | UnsetType | None = UNSET
     group_roles: Mapping[str, str] | UnsetType = UNSET
     group_teams: Mapping[str, str] | UnsetType = UNSET
-    default_role: str | None | UnsetType = UNSET
+    default_role: str | UnsetType | None = UNSET
     provisions: bool | UnsetType = UNSET
     link_by_email: bool | UnsetType = UNSET
     ends_session: bool | UnsetType = UNSET
