@@ -7,6 +7,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import httpx
+from domain.access.actor import Actor, ActorKind, Origin
+from domain.access.rights import Rights
+from domain.records.audit import AuditTarget
 from msgspec import Struct
 
 from adapters.crypto.cipher import AesGcmCipher
@@ -22,13 +25,10 @@ from application.identity.sso_providers import ManageSsoProviders, SsoDraft
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWork
 from domain.access.accounts import Role, User
-from domain.access.actor import Actor, ActorKind, Origin
-from domain.access.rights import Rights
 from domain.access.single_sign_on import SsoProvider
 from domain.access.sso_presets import SsoPreset
 from domain.routing.address_policy import AddressPolicy
 from domain.secret import Secret
-from domain.records.audit import AuditTarget
 from tests.support.configuration import a_user
 from tests.support.identity_provider import CLIENT_ID, CLIENT_SECRET, REDIRECT
 
@@ -114,23 +114,31 @@ async def services(uow: UnitOfWork, clock: Clock) -> AsyncGenerator[Services]:
 
 
 class _Form(HTMLParser):
-    """The last form of a page: where it goes and what is in it already."""
+    """The last form of a page: where it goes and what is in it already; and the way out."""
 
     def __init__(self) -> None:
         super().__init__()
         self.action = ""
         self.fields: dict[str, str] = {}
+        self.way_out = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         named = {name: value or "" for name, value in attrs}
         if tag == "form":
             self.action, self.fields = named.get("action", ""), {}
+        if tag == "a" and named.get("href", "").endswith("/abort"):
+            self.way_out = named["href"]
         if tag == "input" and named.get("type") == "hidden":
             self.fields[named["name"]] = named.get("value", "")
 
 
-async def visit(url: str, answers: dict[str, str], *, until: str = REDIRECT) -> dict[str, str]:
-    """Go to the provider, send its forms off with `answers`, return what comes back to us."""
+async def visit(
+    url: str, answers: dict[str, str] | None, *, until: str = REDIRECT
+) -> dict[str, str]:
+    """Go to the provider, send its forms off with `answers`, return what comes back to us.
+
+    Without answers the person declines.
+    """
     async with httpx.AsyncClient(trust_env=False, timeout=20) as browser:
         page = await browser.get(url)
         for _ in range(_MOST_STEPS):
@@ -143,6 +151,9 @@ async def visit(url: str, answers: dict[str, str], *, until: str = REDIRECT) -> 
             assert page.status_code == 200, page.text
             form = _Form()
             form.feed(page.text)
+            if answers is None:
+                page = await browser.get(urljoin(str(page.url), form.way_out))
+                continue
             target = urljoin(str(page.url), form.action)
             page = await browser.post(target, data={**form.fields, **answers})
     raise AssertionError("the provider did not send the browser back")

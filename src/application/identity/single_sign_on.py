@@ -89,7 +89,7 @@ class SignedIn(Struct, frozen=True, kw_only=True):
     return_path: str
 
 
-class Tested(Struct, frozen=True, kw_only=True):
+class Proven(Struct, frozen=True, kw_only=True):
     """The provider works. `decision` is what a real sign-in would have led to."""
 
     provider: SsoProvider
@@ -107,7 +107,7 @@ class Linked(Struct, frozen=True, kw_only=True):
     return_path: str
 
 
-Finished = SignedIn | Tested | Linked
+Finished = SignedIn | Proven | Linked
 
 
 class SingleSignOn:
@@ -326,7 +326,7 @@ class SingleSignOn:
                     by, "sso_provider.test", sso_target(result), before=present, after=result
                 )
                 await tx.commit()
-            return Tested(
+            return Proven(
                 provider=result, claims=claims, decision=decision, return_path=return_path
             )
         actor_id = attempt.actor_id

@@ -304,9 +304,11 @@ async def _check(
     faults = [f"{field}: {fault}" for field, fault in provider_faults(provider)]
     custom = {role.name: role for role in await tx.roles.custom()}
     teams = {team.name for team in await tx.teams.all()}
-    known = (set(), set()) if before is None else (before.roles, set(before.group_teams.values()))
-    new_roles = provider.roles - known[0]
-    new_teams = set(provider.group_teams.values()) - known[1]
+    # What is there already may name what has gone since: it has no effect.
+    new_roles, new_teams = provider.roles, frozenset(provider.group_teams.values())
+    if before is not None:
+        new_roles -= before.roles
+        new_teams -= frozenset(before.group_teams.values())
     faults += [
         f"group_roles: there is no role '{each}'"
         for each in _unknown(new_roles, {*custom, *BUILT_IN})

@@ -11,7 +11,7 @@ from adapters.sql.engine import create_engine
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.identifiers import UuidGenerator
-from application.identity.single_sign_on import Linked, SignedIn, Tested
+from application.identity.single_sign_on import Linked, Proven, SignedIn
 from domain.access.single_sign_on import SsoProvider, SsoState
 from domain.access.sso_decision import Provision
 from domain.access.sso_failures import SsoFailure
@@ -86,7 +86,7 @@ async def activated(there: Services, issuer: str) -> SsoProvider:
     begun = await there.sso.begin_test(there.admin, draft.id, redirect_uri=REDIRECT)
     back = await visit(begun.url, {"login": "jane", "sub": "jane", **PASSWORD})
     tested = await there.finish(begun, back, by=there.admin)
-    assert isinstance(tested, Tested)
+    assert isinstance(tested, Proven)
     assert isinstance(tested.decision, Provision)
     assert tested.decision.standing.role == "team_manager"
     active = await there.manage.activate(there.admin, draft.id, expected=tested.provider.revision)
@@ -104,9 +104,7 @@ async def test_the_certified_provider_from_draft_to_logout(
     assert (first.user.display_name, first.return_path) == ("Jane Doe", "/keys")
     again = await sign_in(in_sql, "jane")
     assert again.user.id == first.user.id
-    logout = await in_sql.sso.logout_url(
-        provider.id, id_token=again.id_token, return_to=LOGGED_OUT
-    )
+    logout = await in_sql.sso.logout_url(provider.id, id_token=again.id_token, return_to=LOGGED_OUT)
     assert logout is not None
     assert parse_qs(urlsplit(logout).query)["id_token_hint"] == [again.id_token.reveal()]
     assert await visit(logout, {"logout": "yes"}, until=LOGGED_OUT) == {}
@@ -130,11 +128,10 @@ async def test_who_declines_at_the_certified_provider_is_not_signed_in(
 ) -> None:
     await activated(in_memory, certified)
     begun = await in_memory.sso.begin_sign_in("corporate", redirect_uri=REDIRECT)
-    state = parse_qs(urlsplit(begun.url).query)["state"][0]
+    back = await visit(begun.url, None)
+    assert (back["error"], back["iss"]) == ("access_denied", certified)
     with pytest.raises(SingleSignOnFailed) as refused:
-        await in_memory.finish(
-            begun, {"state": state, "error": "access_denied", "iss": certified}
-        )
+        await in_memory.finish(begun, back)
     assert refused.value.reason == SsoFailure.PROVIDER_REFUSED
 
 
