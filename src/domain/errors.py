@@ -13,6 +13,8 @@ DomainError
 │   ├── SurfaceNotAllowed
 │   ├── ModelNotAllowed
 │   ├── AddressNotAllowed          the key's IP allow-list does not cover the client
+│   ├── PermissionDenied           no role allows it, or one denies it
+│   ├── BeyondOwnRights            it would give somebody more than the actor may do
 │   ├── TokenRequired              console call without the set-up token
 │   └── SingleSignOnFailed         an identity provider's answer, or what it says, is not good enough
 ├── InvalidRequest                 the caller's body or parameters; `param` names the field
@@ -157,6 +159,27 @@ class AddressNotAllowed(AccessDenied):
     def __init__(self) -> None:
         """Fixed text: the allow-list is not for the caller to read."""
         super().__init__("This API key may not be used from this address.")
+
+
+class PermissionDenied(AccessDenied):
+    """No role of the actor allows this, or one denies it."""
+
+    def __init__(self, permission: str) -> None:
+        """`permission` is what was needed, e.g. `keys:rotate`."""
+        super().__init__(f"You need the permission '{permission}' for this.")
+        self.permission = permission
+
+
+class BeyondOwnRights(AccessDenied):
+    """Nobody can give, assign, reset or attach more than his own rights."""
+
+    code = "beyond_own_rights"
+
+    def __init__(self, beyond: Sequence[str]) -> None:
+        """`beyond` is what the actor does not have, one line each."""
+        shown = ", ".join(beyond[:5]) + (", …" if len(beyond) > 5 else "")
+        super().__init__(f"This reaches beyond your own rights: {shown}.")
+        self.beyond = tuple(beyond)
 
 
 class TokenRequired(AccessDenied):

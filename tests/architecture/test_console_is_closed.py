@@ -28,7 +28,9 @@ TOKEN = "the-token-of-this-installation"
 @pytest.fixture
 def console() -> Console:
     clock = SystemClock()
-    uow = MemoryUnitOfWork(MemoryStore(), MemoryChangeFeed())
+    uow = MemoryUnitOfWork(
+        MemoryStore(), MemoryChangeFeed(), SystemClock(), UuidGenerator(), allow_unaudited=True
+    )
     return Console(
         request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
         limits=limit_services(uow, clock),

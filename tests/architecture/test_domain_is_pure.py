@@ -8,6 +8,9 @@ import ast
 
 from tests.support.source_tree import dotted_uses, imported_names, package
 
+HASHED_TEXT = "src/domain/records/audit.py"
+"""The exact text of an event is what the chain is made over: there it is the domain's matter."""
+
 
 def test_nothing_in_the_domain_waits() -> None:
     waiting = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
@@ -33,7 +36,7 @@ def test_the_domain_knows_no_serialisation() -> None:
         f"{module.at(node)} {name}"
         for module in package("domain")
         for node, name in (*imported_names(module), *dotted_uses(module))
-        if name.startswith(forbidden)
+        if name.startswith(forbidden) and not module.at(node).startswith(HASHED_TEXT)
     ]
     assert found == []
 

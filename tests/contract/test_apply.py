@@ -12,6 +12,7 @@ from domain.access.accounts import Role
 from domain.errors import Conflict, ValidationFailed
 from domain.keys.api_key import KeyState
 from domain.keys.secret import key_hash
+from tests.support.acting import OPERATOR
 from tests.support.administration import Administration, administration, plan, resolved
 from tests.support.configuration import Configuration, a_secret
 
@@ -142,7 +143,7 @@ async def test_an_export_is_a_document_that_changes_nothing(office: Administrati
     exported = await office.export.export()
     assert "sk-one" not in str(exported)
     assert a_secret(9).reveal() not in str(exported)
-    applied = await office.configuration.apply(resolved(exported), prune=True)
+    applied = await office.configuration.apply(OPERATOR, resolved(exported), prune=True)
     assert plan(applied) == []
 
 
@@ -365,7 +366,7 @@ class TestKeys:
 
     async def test_a_key_rotated_elsewhere_is_left_alone(self, office: Administration) -> None:
         await office.apply(**DOCUMENT)
-        await office.keys.rotate("ops")
+        await office.keys.rotate(OPERATOR, "ops")
         applied = await office.apply(**DOCUMENT)
         assert plan(applied) == []
         assert any("rotated since" in step.note for step in applied.steps)
@@ -383,7 +384,7 @@ class TestKeys:
 
     async def test_a_revoked_secret_stays_revoked(self, office: Administration) -> None:
         await office.apply(**DOCUMENT)
-        await office.keys.revoke("ops")
+        await office.keys.revoke(OPERATOR, "ops")
         (fault,) = await faults_of(office, keys=[DOCUMENT["keys"][1]])
         assert fault == "keys[0].secret: it was revoked; a revoked secret stays revoked"
 
@@ -457,12 +458,12 @@ class TestInterpolation:
         }
         source = resolved(tree, URL="http://hidden.example/v1", ROLE="hunter2")
         with pytest.raises(ValidationFailed) as refused:
-            await office.configuration.apply(source)
+            await office.configuration.apply(OPERATOR, source)
         assert "hunter2" not in str(refused.value)
         first = resolved(tree, URL="http://hidden.example/v1", ROLE="viewer")
         second = resolved(tree, URL="http://other.example/v1", ROLE="viewer")
-        assert (await office.configuration.apply(first)).applied
-        applied = await office.configuration.apply(second)
+        assert (await office.configuration.apply(OPERATOR, first)).applied
+        applied = await office.configuration.apply(OPERATOR, second)
         assert changes_of(applied, "p") == {"base_url": ("http://hidden.example/v1", "…")}
 
     async def test_an_unresolved_reference_is_told_once(self, office: Administration) -> None:
@@ -471,7 +472,7 @@ class TestInterpolation:
             "providers": [{"name": "p", "kind": "openai", "credentials": {"api_key": "${NOPE}"}}],
         }
         with pytest.raises(ValidationFailed) as refused:
-            await office.configuration.apply(resolved(tree))
+            await office.configuration.apply(OPERATOR, resolved(tree))
         (fault,) = refused.value.faults
         assert fault.startswith("providers[0].credentials.api_key: ")
 
@@ -480,7 +481,9 @@ async def test_concurrent_applies_take_turns(office: Administration) -> None:
     """Ten replicas apply the same document at the same moment: one creates, nine find it done."""
     source = Interpolated({"version": 1, **DOCUMENT})
     async with asyncio.timeout(60):
-        outcomes = await asyncio.gather(*(office.configuration.apply(source) for _ in range(5)))
+        outcomes = await asyncio.gather(
+            *(office.configuration.apply(OPERATOR, source) for _ in range(5))
+        )
     assert sorted(outcome.applied for outcome in outcomes) == [False] * 4 + [True]
     assert sum(len(outcome.secrets) for outcome in outcomes) == 1
     async with office.stored.uow.begin() as tx:

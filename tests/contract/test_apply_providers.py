@@ -6,6 +6,7 @@ import pytest
 
 from application.console.configuration.interpolation import Interpolated
 from domain.errors import ValidationFailed
+from tests.support.acting import OPERATOR
 from tests.support.administration import Administration, administration, plan
 from tests.support.configuration import Configuration
 
@@ -101,7 +102,7 @@ async def test_every_kind_goes_in_once_and_comes_out_without_secrets(
 
 async def test_an_export_changes_nothing_where_it_came_from(office: Administration) -> None:
     await office.apply(providers=PROVIDERS)
-    again = await office.configuration.apply(Interpolated(await office.export.export()))
+    again = await office.configuration.apply(OPERATOR, Interpolated(await office.export.export()))
     assert plan(again) == []
 
 

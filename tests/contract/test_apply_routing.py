@@ -11,6 +11,7 @@ from domain.errors import ValidationFailed
 from domain.routing.capabilities import Capabilities, Capability
 from domain.routing.catalog import Affinity, Route, Strategy
 from entrypoints.cli.documents import load_document
+from tests.support.acting import OPERATOR
 from tests.support.administration import Administration, FixedLookup, administration, plan
 from tests.support.configuration import Configuration
 from tests.support.source_tree import ROOT
@@ -98,7 +99,7 @@ async def test_an_export_is_the_document_that_was_applied(office: Administration
     await office.apply(providers=PROVIDERS, models=[BIG, SMALL])
     document = await office.export.export()
     tree = interpolate(document, FixedLookup({}, {}))
-    again = await office.configuration.apply(tree)
+    again = await office.configuration.apply(OPERATOR, tree)
     assert plan(again) == []
     models: Any = document["models"]
     exported = {model["name"]: model for model in models}
@@ -268,7 +269,7 @@ async def test_the_example_of_the_documentation_applies(
     document = tmp_path / "example.yaml"
     document.write_text(example)
     tree = load_document(document, {"OPENAI_API_KEY": "sk-x", "AZURE_KEY": "key-x"})
-    assert (await office.configuration.apply(tree)).applied
-    assert plan(await office.configuration.apply(tree)) == []
+    assert (await office.configuration.apply(OPERATOR, tree)).applied
+    assert plan(await office.configuration.apply(OPERATOR, tree)) == []
     catalog = await office.stored.source.catalog()
     assert catalog.model("default").name == "gpt-4o"

@@ -19,70 +19,23 @@ from domain.access.sso_failures import SsoFailure
 from domain.errors import SingleSignOnFailed
 from domain.routing.address_policy import AddressPolicy
 from domain.secret import Secret
+from tests.support.forged_tokens import NOT_GENUINE
 from tests.support.identity_provider import (
     CLIENT_ID,
     CLIENT_SECRET,
     LEFT_OUT,
     REDIRECT,
     IdentityProvider,
-    Minting,
     ec_key,
     ed_key,
-    encoded,
     identity_provider,
     rsa_key,
-    signed,
-    signed_with_the_public_key,
-    unsigned,
 )
 from tests.support.manual_clock import ManualClock
 from tests.support.single_sign_on import an_sso_provider
 
 NONCE, VERIFIER = "n-0S6_WzA2Mj", Secret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
 LOOPBACK = AddressPolicy.allowing(["127.0.0.0/8"])
-
-
-NOT_GENUINE: dict[str, tuple[Minting, SsoFailure]] = {
-    "no algorithm": (unsigned, SsoFailure.ALGORITHM_NOT_ALLOWED),
-    "the public key as a shared secret": (
-        lambda header, claims: signed_with_the_public_key(header, claims, rsa_key()),
-        SsoFailure.ALGORITHM_NOT_ALLOWED,
-    ),
-    "another key under a known name": (
-        lambda header, claims: signed(header, claims, rsa_key("mine")),
-        SsoFailure.BAD_SIGNATURE,
-    ),
-    "another key under its own name": (
-        lambda header, claims: signed({**header, "kid": "mine"}, claims, rsa_key("mine")),
-        SsoFailure.UNKNOWN_KEY,
-    ),
-    "the name of a key of another kind": (
-        lambda header, claims: signed({**header, "kid": ec_key().kid}, claims, rsa_key()),
-        SsoFailure.UNKNOWN_KEY,
-    ),
-    "its own key inside": (
-        lambda header, claims: signed(
-            {**header, "jwk": rsa_key("mine").as_dict(private=False)}, claims, rsa_key("mine")
-        ),
-        SsoFailure.BAD_SIGNATURE,
-    ),
-    "an altered signature": (
-        lambda header, claims: signed(header, claims, rsa_key())[:-4] + "AAAA",
-        SsoFailure.BAD_SIGNATURE,
-    ),
-    "claims without a signature": (
-        lambda header, claims: f"{encoded(header)}.{encoded(claims)}.",
-        SsoFailure.BAD_SIGNATURE,
-    ),
-    "a critical header": (
-        lambda header, claims: signed({**header, "crit": ["x"], "x": 1}, claims, rsa_key()),
-        SsoFailure.BAD_SIGNATURE,
-    ),
-    "no token": (lambda _header, _claims: "not.a.token", SsoFailure.INVALID_TOKEN),
-    "not ASCII": (lambda _header, _claims: "ünreadable", SsoFailure.INVALID_TOKEN),
-    "a list as header": (lambda _h, _c: encoded(b"[]") + "..", SsoFailure.INVALID_TOKEN),
-    "a deep header": (lambda _h, _c: encoded(b"[" * 9000) + "..", SsoFailure.INVALID_TOKEN),
-}
 
 
 @pytest.fixture

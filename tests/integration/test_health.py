@@ -18,6 +18,7 @@ from entrypoints.container import Container, gateway, open_administration, open_
 from entrypoints.gateway.app import create_gateway_app
 from entrypoints.roles import ALL_ROLES, StoreUrls
 from entrypoints.version import VERSION
+from tests.support.acting import OPERATOR
 from tests.support.live_server import live_server
 from tests.support.stores import ClickHouseDatabase
 
@@ -63,7 +64,7 @@ class Running:
 
     async def add_demo(self) -> None:
         async with open_administration(self.config, self.stores) as administration:
-            await administration.apply.apply(DEMO)
+            await administration.apply.apply(OPERATOR, DEMO)
 
 
 @pytest.fixture

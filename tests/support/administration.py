@@ -20,6 +20,7 @@ from application.console.configuration.plan import Action, Applied
 from application.console.keys import ManageKeys
 from application.ports.secrets import SecretCipher
 from domain.routing.catalog import ProviderSpec
+from tests.support.acting import OPERATOR
 from tests.support.configuration import Configuration
 from tests.support.manual_clock import ManualClock
 
@@ -38,7 +39,7 @@ class Administration(Struct):
     async def apply(self, _prune: bool = False, _dry_run: bool = False, **members: Any) -> Applied:
         """Apply a document of these members, as it is."""
         return await self.configuration.apply(
-            Interpolated({"version": 1, **members}), prune=_prune, dry_run=_dry_run
+            OPERATOR, Interpolated({"version": 1, **members}), prune=_prune, dry_run=_dry_run
         )
 
 

@@ -7,14 +7,19 @@ from decimal import Decimal
 from msgspec import Struct
 from uuid_utils import uuid7
 
+from adapters.memory.audit_log import MemoryAuditArchive
 from adapters.memory.change_feed import MemoryChangeFeed
 from adapters.memory.configuration import MemoryConfigurationSource
 from adapters.memory.key_directory import MemoryKeyDirectory
 from adapters.memory.store import MemoryStore, MemoryUnitOfWork
+from adapters.sql.audit_log import SqlAuditArchive
 from adapters.sql.configuration import SqlConfigurationSource
 from adapters.sql.engine import create_engine
 from adapters.sql.key_directory import SqlKeyDirectory
 from adapters.sql.unit_of_work import SqlUnitOfWork
+from adapters.system.clock import SystemClock
+from adapters.system.identifiers import UuidGenerator
+from application.ports.audit_log import AuditArchive
 from application.ports.change_feed import Change
 from application.ports.configuration import ConfigurationSource
 from application.ports.directory import KeyDirectory
@@ -73,15 +78,20 @@ class Configuration(Struct):
     source: ConfigurationSource
     directory: KeyDirectory
     feed: RecordingFeed
+    audited: UnitOfWork
+    """The same store, with the rule that every change is recorded."""
+    archive: AuditArchive
 
 
 def memory_configuration() -> Configuration:
     store, feed = MemoryStore(), RecordingFeed()
     return Configuration(
-        MemoryUnitOfWork(store, feed),
+        MemoryUnitOfWork(store, feed, SystemClock(), UuidGenerator(), allow_unaudited=True),
         MemoryConfigurationSource(store),
         MemoryKeyDirectory(store),
         feed,
+        MemoryUnitOfWork(store, feed, SystemClock(), UuidGenerator()),
+        MemoryAuditArchive(store.trail),
     )
 
 
@@ -90,10 +100,12 @@ async def sql_configuration(url: str) -> AsyncGenerator[Configuration]:
     engine, feed = create_engine(url), RecordingFeed()
     try:
         yield Configuration(
-            SqlUnitOfWork(engine, feed),
+            SqlUnitOfWork(engine, feed, SystemClock(), UuidGenerator(), allow_unaudited=True),
             SqlConfigurationSource(engine),
             SqlKeyDirectory(engine),
             feed,
+            SqlUnitOfWork(engine, feed, SystemClock(), UuidGenerator()),
+            SqlAuditArchive(engine),
         )
     finally:
         await engine.dispose()

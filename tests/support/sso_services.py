@@ -7,9 +7,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import httpx
-from domain.access.actor import Actor, ActorKind, Origin
-from domain.access.rights import Rights
-from domain.records.audit import AuditTarget
 from msgspec import Struct
 
 from adapters.crypto.cipher import AesGcmCipher
@@ -25,8 +22,11 @@ from application.identity.sso_providers import ManageSsoProviders, SsoDraft
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWork
 from domain.access.accounts import Role, User
+from domain.access.actor import Actor, ActorKind, Origin
+from domain.access.rights import Rights
 from domain.access.single_sign_on import SsoProvider
 from domain.access.sso_presets import SsoPreset
+from domain.records.audit import AuditTarget
 from domain.routing.address_policy import AddressPolicy
 from domain.secret import Secret
 from tests.support.configuration import a_user

@@ -3,6 +3,7 @@
 from adapters.memory.store import MemoryStore, touch
 from application.ports.directory import KeyDirectory
 from domain.access.accounts import UserState
+from domain.access.roles import gateway_access, rights_of
 from domain.identifiers import TeamId
 from domain.keys.api_key import Caller
 
@@ -28,6 +29,7 @@ class MemoryKeyDirectory(KeyDirectory):
         )
         known = (state.teams[each] for each in team_ids if each in state.teams)
         teams = sorted(known, key=lambda team: team.name)
+        given = tuple(state.assignments.values())
         return Caller(
             key_id=key.id,
             lineage_id=key.lineage_id,
@@ -48,7 +50,8 @@ class MemoryKeyDirectory(KeyDirectory):
             last_used_at_ms=key.last_used_at_ms,
             inactivity_ms=key.policy.inactivity_ms,
             ip_allow=key.policy.ip_allow,
-            roles=(former.role.value,),
+            roles=rights_of(former, given, state.roles).roles,
+            access=gateway_access(former, given, state.roles),
         )
 
     async def touch(self, last_used_ms: dict[str, int]) -> None:

@@ -15,6 +15,7 @@ from application.ports.repositories import (
     Users,
 )
 from domain.access.accounts import Team, User
+from domain.access.roles import Assignment, RoleDefinition
 from domain.access.single_sign_on import SsoAttempt, SsoIdentity, SsoProvider
 from domain.accounting.pricing import Price, PriceList
 from domain.errors import Conflict, NotFound
@@ -37,6 +38,8 @@ class Draft(Struct):
     removed_users: dict[str, User] = field(default_factory=dict[str, User])
     passwords: dict[str, str] = field(default_factory=dict[str, str])
     teams: dict[str, Team] = field(default_factory=dict[str, Team])
+    roles: dict[str, RoleDefinition] = field(default_factory=dict[str, RoleDefinition])
+    assignments: dict[str, Assignment] = field(default_factory=dict[str, Assignment])
     keys: dict[str, ApiKey] = field(default_factory=dict[str, ApiKey])
     removed_keys: dict[str, ApiKey] = field(default_factory=dict[str, ApiKey])
     providers: dict[str, ProviderSpec] = field(default_factory=dict[str, ProviderSpec])
@@ -68,6 +71,10 @@ class MemoryUsers(Users):
         """Return all users, oldest first."""
         return sorted(self._draft.users.values(), key=lambda user: (user.created_at_ms, user.id))
 
+    async def find(self, user_id: UserId) -> User | None:
+        """Return one user."""
+        return self._draft.users.get(user_id)
+
     async def by_email(self, email: str) -> User | None:
         """Return the user with this address."""
         return next((user for user in self._draft.users.values() if user.email == email), None)
@@ -80,10 +87,10 @@ class MemoryUsers(Users):
         self._draft.changed.add(Section.KEYS)
 
     async def update(self, user: User) -> None:
-        """Replace role, state and memberships."""
+        """Replace what can change."""
         stored = self._existing(user.id)
         self._draft.users[user.id] = replace(
-            stored, role=user.role, state=user.state, team_ids=user.team_ids
+            user, email=stored.email, kind=stored.kind, created_at_ms=stored.created_at_ms
         )
 
     async def remove(self, user_id: UserId) -> None:
@@ -130,6 +137,9 @@ class MemoryTeams(Teams):
         if self._draft.teams.pop(team_id, None) is None:
             raise NotFound("There is no such team.")
         gone = {team_id}
+        for each in list(self._draft.assignments.values()):
+            if each.team_id == team_id:
+                del self._draft.assignments[each.id]
         for user in list(self._draft.users.values()):
             self._draft.users[user.id] = replace(user, team_ids=user.team_ids - gone)
         for key in list(self._draft.keys.values()):

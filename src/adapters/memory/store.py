@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from adapters.memory.audit_log import AuditTrail, MemoryAuditRecorder
 from adapters.memory.limit_rows import MemoryLimitOverrides, MemoryLimits
 from adapters.memory.repositories import (
     Draft,
@@ -17,12 +18,14 @@ from adapters.memory.repositories import (
     MemoryTeams,
     MemoryUsers,
 )
+from adapters.memory.roles import MemoryRoles
 from adapters.memory.single_sign_on import (
     MemorySsoAttempts,
     MemorySsoIdentities,
     MemorySsoProviders,
 )
 from application.ports.change_feed import Change, ChangeFeed, Section
+from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.errors import Conflict
 
@@ -35,18 +38,29 @@ class MemoryStore(Struct):
     draft: Draft = field(default_factory=Draft)
     revisions: Mapping[Section, int] = field(default_factory=dict[Section, int])
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    trail: AuditTrail = field(default_factory=AuditTrail)
 
 
 class MemoryTransaction(Transaction):
     """Works on a copy, which becomes the state with `commit`."""
 
-    def __init__(self, store: MemoryStore, feed: ChangeFeed) -> None:
+    def __init__(
+        self,
+        store: MemoryStore,
+        feed: ChangeFeed,
+        audit: MemoryAuditRecorder,
+        *,
+        allow_unaudited: bool,
+    ) -> None:
         """The caller holds the store's lock until the transaction ends."""
         self._store = store
         self._feed = feed
+        self._allow_unaudited = allow_unaudited
+        self.audit = self._recorder = audit
         self._draft = store.draft.copy()
         self.users = MemoryUsers(self._draft)
         self.teams = MemoryTeams(self._draft)
+        self.roles = MemoryRoles(self._draft)
         self.keys = MemoryApiKeys(self._draft)
         self.providers = MemoryProviders(self._draft)
         self.models = MemoryModels(self._draft)
@@ -60,6 +74,9 @@ class MemoryTransaction(Transaction):
     async def commit(self) -> None:
         """Replace the state, raise revisions, tell the feed."""
         changed, self._draft.changed = self._draft.changed, set()
+        if changed and not self._recorder.entries and not self._allow_unaudited:
+            raise RuntimeError("a change was not recorded in the audit trail")
+        self._recorder.write()
         revisions = dict(self._store.revisions)
         for section in changed:
             revisions[section] = revisions.get(section, 0) + 1
@@ -72,10 +89,24 @@ class MemoryTransaction(Transaction):
 class MemoryUnitOfWork(UnitOfWork):
     """One transaction at a time: every one is exclusive."""
 
-    def __init__(self, store: MemoryStore, feed: ChangeFeed) -> None:
-        """`store` may be shared with other adapters of this process."""
+    def __init__(
+        self,
+        store: MemoryStore,
+        feed: ChangeFeed,
+        clock: Clock,
+        ids: IdGenerator,
+        *,
+        allow_unaudited: bool = False,
+    ) -> None:
+        """`store` may be shared with other adapters of this process.
+
+        With `allow_unaudited` a change may be committed without a record of it.
+        """
         self._store = store
         self._feed = feed
+        self._clock = clock
+        self._ids = ids
+        self._allow_unaudited = allow_unaudited
 
     @asynccontextmanager
     async def begin(self, *, exclusive: bool = False) -> AsyncGenerator[MemoryTransaction]:  # noqa: ARG002
@@ -86,7 +117,12 @@ class MemoryUnitOfWork(UnitOfWork):
         except TimeoutError:
             raise Conflict("Another change is in progress; try again.") from None
         try:
-            yield MemoryTransaction(self._store, self._feed)
+            yield MemoryTransaction(
+                self._store,
+                self._feed,
+                MemoryAuditRecorder(self._store.trail, self._clock, self._ids),
+                allow_unaudited=self._allow_unaudited,
+            )
         finally:
             self._store.lock.release()
 

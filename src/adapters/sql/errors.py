@@ -32,6 +32,12 @@ _CONSTRAINTS = {
     "pk_sso_identities": "The identity is linked to a user already.",
     "uq_sso_identities_user": "The user has another identity of this provider already.",
     "pk_sso_attempts": "This state was used before.",
+    "pk_roles": "A role with this name exists already.",
+    "fk_users_role": "There is no such role, or it is still given to somebody.",
+    "fk_role_assignments_role": "There is no such role, or it is still given to somebody.",
+    "fk_role_assignments_user_id": "There is no such role, user or team.",
+    "fk_role_assignments_team_id": "There is no such role, user or team.",
+    "uq_role_assignments_target": "The role is given already.",
     "fk_routes_provider_id": "The provider is still used by a route.",
 }
 _CONCURRENT = {"40001", "40P01", "55P03"}  # serialisation failure, deadlock, lock not available

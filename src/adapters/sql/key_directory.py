@@ -1,15 +1,32 @@
 """Look-up of callers by key hash."""
 
-from sqlalchemy import Text, cast, func, select, text, union
+from msgspec import Struct
+from sqlalchemy import Text, cast, func, or_, select, text, union
 from sqlalchemy.dialects.postgresql import aggregate_order_by
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.sql.errors import database_errors
 from adapters.sql.keys import networks
+from adapters.sql.roles import assignment, role_definition
 from adapters.sql.session import is_id
-from adapters.sql.tables import ApiKeyRow, ApiKeyTeamRow, TeamMemberRow, TeamRow, UserRow
+from adapters.sql.tables import (
+    ApiKeyRow,
+    ApiKeyTeamRow,
+    RoleAssignmentRow,
+    RoleRow,
+    TeamMemberRow,
+    TeamRow,
+    UserRow,
+)
 from application.ports.directory import KeyDirectory
-from domain.access.accounts import UserState
+from domain.access.accounts import User, UserState
+from domain.access.roles import (
+    BUILT_IN,
+    Assignment,
+    RoleDefinition,
+    gateway_access,
+    rights_of,
+)
 from domain.identifiers import ApiKeyId, LineageId, TeamId, UserId
 from domain.inference.dialect import Surface
 from domain.keys.api_key import Caller, KeyState
@@ -60,6 +77,31 @@ WHERE api_keys.id = used.id AND (last_used_at IS NULL OR last_used_at < used.at)
 """)
 
 
+class _Held(Struct, frozen=True):
+    """The assignments that hold for an owner, and the custom roles among the owner's."""
+
+    given: tuple[Assignment, ...]
+    custom: dict[str, RoleDefinition]
+
+
+async def _roles_of(connection: AsyncConnection, owner_id: str, base: str) -> _Held:
+    teams = select(TeamMemberRow.team_id).where(TeamMemberRow.user_id == owner_id)
+    row = RoleAssignmentRow
+    found = await connection.execute(
+        select(*row.__table__.columns)
+        .where(or_(row.user_id.is_(None), row.user_id == owner_id))
+        .where(or_(row.team_id.is_(None), row.team_id.in_(teams)))
+    )
+    given = tuple(assignment(each) for each in found)
+    names = {base, *(each.role for each in given)} - BUILT_IN.keys()
+    if not names:
+        return _Held(given, {})
+    roles = await connection.execute(
+        select(*RoleRow.__table__.columns).where(RoleRow.name.in_(names))
+    )
+    return _Held(given, {each.name: role_definition(each) for each in roles})
+
+
 class SqlKeyDirectory(KeyDirectory):
     """One query joins the key with its owner and the teams of both."""
 
@@ -72,8 +114,16 @@ class SqlKeyDirectory(KeyDirectory):
         async with database_errors(_TIMEOUT), self._engine.connect() as connection:
             query = _FIND.where(ApiKeyRow.secret_hash == key_hash)
             row = (await connection.execute(query)).one_or_none()
-        if row is None:
-            return None
+            if row is None:
+                return None
+            held = await _roles_of(connection, row.owner_id, row.owner_role)
+        owner = User(
+            id=UserId(row.owner_id),
+            email=row.owner_email,
+            role=row.owner_role,
+            team_ids=frozenset(each.team_id for each in held.given if each.team_id is not None),
+            created_at_ms=0,
+        )
         teams: list[tuple[str, str]] = row.teams or []
         return Caller(
             key_id=ApiKeyId(row.id),
@@ -95,7 +145,8 @@ class SqlKeyDirectory(KeyDirectory):
             last_used_at_ms=row.last_used_at,
             inactivity_ms=row.inactivity_ms,
             ip_allow=networks(row.ip_allow),
-            roles=(row.owner_role,),
+            roles=rights_of(owner, held.given, held.custom).roles,
+            access=gateway_access(owner, held.given, held.custom),
         )
 
     async def touch(self, last_used_ms: dict[str, int]) -> None:

@@ -3,13 +3,13 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import Update, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Update, delete, func, insert, select, update
 
-from adapters.sql.session import Session
+from adapters.sql.session import Session, is_id
 from adapters.sql.tables import TeamMemberRow, TeamRow, UserRow
 from application.ports.change_feed import Section
 from application.ports.repositories import Teams, Users
-from domain.access.accounts import Role, Team, User, UserState
+from domain.access.accounts import Team, User, UserKind, UserState
 from domain.errors import NotFound
 from domain.identifiers import TeamId, UserId
 
@@ -20,11 +20,25 @@ def _user(row: UserRow, team_ids: frozenset[TeamId]) -> User:
     return User(
         id=UserId(row.id),
         email=row.email,
-        role=Role(row.role),
+        role=row.role,
+        kind=UserKind(row.kind),
         state=UserState(row.state),
         team_ids=team_ids,
+        display_name=row.display_name,
+        must_change_password=row.must_change_password,
         created_at_ms=row.created_at,
+        last_sign_in_at_ms=row.last_sign_in_at,
     )
+
+
+def _columns(user: User) -> dict[str, object]:
+    return {
+        "role": str(user.role),
+        "state": user.state.value,
+        "display_name": user.display_name,
+        "must_change_password": user.must_change_password,
+        "last_sign_in_at": user.last_sign_in_at_ms,
+    }
 
 
 class SqlUsers(Users):
@@ -45,9 +59,16 @@ class SqlUsers(Users):
         )
         return [_user(row, frozenset(teams[row.id])) for row in rows]
 
+    async def find(self, user_id: UserId) -> User | None:
+        """Return one user."""
+        return await self._one_user(UserRow.id == user_id) if is_id(user_id) else None
+
     async def by_email(self, email: str) -> User | None:
         """Return the user with this address."""
-        row = await self._session.first(select(UserRow).where(UserRow.email == email, _LIVE))
+        return await self._one_user(UserRow.email == email)
+
+    async def _one_user(self, condition: ColumnElement[bool]) -> User | None:
+        row = await self._session.first(select(UserRow).where(condition, _LIVE))
         if row is None:
             return None
         memberships = await self._session.rows(
@@ -61,20 +82,18 @@ class SqlUsers(Users):
             insert(UserRow).values(
                 id=user.id,
                 email=user.email,
-                role=user.role.value,
-                state=user.state.value,
+                kind=user.kind.value,
                 created_at=user.created_at_ms,
+                **_columns(user),
             ),
             Section.KEYS,
         )
         await self._join(user)
 
     async def update(self, user: User) -> None:
-        """Replace role, state and memberships."""
+        """Replace what can change, and the memberships."""
         await self._one(
-            update(UserRow)
-            .where(UserRow.id == user.id, _LIVE)
-            .values(role=user.role.value, state=user.state.value)
+            update(UserRow).where(UserRow.id == user.id, _LIVE).values(**_columns(user))
         )
         await self._session.change(delete(TeamMemberRow).where(TeamMemberRow.user_id == user.id))
         await self._join(user)

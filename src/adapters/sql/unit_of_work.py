@@ -7,17 +7,20 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from adapters.sql.audit_log import SqlAuditRecorder
 from adapters.sql.errors import database_errors
 from adapters.sql.keys import SqlApiKeys
 from adapters.sql.limits import SqlLimitOverrides, SqlLimits
 from adapters.sql.models import SqlModels
 from adapters.sql.people import SqlTeams, SqlUsers
 from adapters.sql.providers import SqlProviders
+from adapters.sql.roles import SqlRoles
 from adapters.sql.session import Session
 from adapters.sql.settings import SqlStoredSettings
 from adapters.sql.single_sign_on import SqlSsoAttempts, SqlSsoIdentities, SqlSsoProviders
 from adapters.sql.tables import ConfigRevisionRow
 from application.ports.change_feed import Change, ChangeFeed
+from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
 
 _LOCK = 0x7477_636F_6E66_6967  # "twconfig": the advisory lock of exclusive transactions
@@ -26,14 +29,24 @@ _LOCK = 0x7477_636F_6E66_6967  # "twconfig": the advisory lock of exclusive tran
 class SqlTransaction(Transaction):
     """One database transaction. Revisions are raised last, so their row locks are held shortly."""
 
-    def __init__(self, session: AsyncSession, feed: ChangeFeed) -> None:
+    def __init__(
+        self,
+        session: AsyncSession,
+        feed: ChangeFeed,
+        audit: SqlAuditRecorder,
+        *,
+        allow_unaudited: bool,
+    ) -> None:
         """`session` is in a transaction that ends when the session is closed."""
+        self.audit = self._recorder = audit
+        self._allow_unaudited = allow_unaudited
         shared = Session(session)
         self._session = session
         self._changed = shared.changed
         self._feed = feed
         self.users = SqlUsers(shared)
         self.teams = SqlTeams(shared)
+        self.roles = SqlRoles(shared)
         self.keys = SqlApiKeys(shared)
         self.providers = SqlProviders(shared)
         self.models = SqlModels(shared)
@@ -45,7 +58,9 @@ class SqlTransaction(Transaction):
         self.sso_attempts = SqlSsoAttempts(shared)
 
     async def commit(self) -> None:
-        """Raise the revisions, commit, tell the feed."""
+        """Raise the revisions, chain the audit events, commit, tell the feed."""
+        if self._changed and not self._recorder.entries and not self._allow_unaudited:
+            raise RuntimeError("a change was not recorded in the audit trail")
         changes: list[Change] = []
         async with database_errors():
             for section in sorted(self._changed):  # one order for all, or two commits deadlock
@@ -59,6 +74,8 @@ class SqlTransaction(Transaction):
                     .returning(ConfigRevisionRow.revision)
                 )
                 changes.append(Change(section, await self._session.scalar(raise_revision) or 0))
+            # The head of the chain is everybody's: its lock comes last and is held shortest.
+            await self._recorder.write(self._session)
             await self._session.commit()
         if changes:
             await self._feed.publish(changes)
@@ -67,10 +84,24 @@ class SqlTransaction(Transaction):
 class SqlUnitOfWork(UnitOfWork):
     """Opens transactions on the pool of `engine` and announces them on `feed`."""
 
-    def __init__(self, engine: AsyncEngine, feed: ChangeFeed) -> None:
-        """The engine is disposed by whoever made it."""
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        feed: ChangeFeed,
+        clock: Clock,
+        ids: IdGenerator,
+        *,
+        allow_unaudited: bool = False,
+    ) -> None:
+        """The engine is disposed by whoever made it.
+
+        With `allow_unaudited` a change may be committed without a record of it.
+        """
         self._engine = engine
         self._feed = feed
+        self._clock = clock
+        self._ids = ids
+        self._allow_unaudited = allow_unaudited
 
     @asynccontextmanager
     async def begin(self, *, exclusive: bool = False) -> AsyncGenerator[SqlTransaction]:
@@ -84,4 +115,9 @@ class SqlUnitOfWork(UnitOfWork):
                 if exclusive:
                     lock = text("SELECT pg_advisory_xact_lock(:lock)")
                     await session.execute(lock, {"lock": _LOCK})
-            yield SqlTransaction(session, self._feed)
+            yield SqlTransaction(
+                session,
+                self._feed,
+                SqlAuditRecorder(self._clock, self._ids),
+                allow_unaudited=self._allow_unaudited,
+            )

@@ -6,9 +6,11 @@ from application.ports.clock import Clock, IdGenerator, Randomness
 from application.ports.identity import PasswordHasher
 from application.ports.unit_of_work import UnitOfWork
 from domain.access.accounts import Role, User, normal_email
+from domain.access.actor import Actor
 from domain.access.password import password_faults
 from domain.errors import InvalidRequest, NotFound
 from domain.identifiers import UserId
+from domain.records.audit import AuditTarget
 from domain.secret import Secret
 
 _LOWER, _UPPER, _DIGITS = "abcdefghijkmnopqrstuvwxyz", "ABCDEFGHJKLMNPQRSTUVWXYZ", "23456789"
@@ -43,7 +45,7 @@ class ManageAdministrators:
         self._ids = ids
         self._randomness = randomness
 
-    async def create(self, email: str, password: Secret | None = None) -> Administrator:
+    async def create(self, by: Actor, email: str, password: Secret | None = None) -> Administrator:
         """Store a super admin; a password is made up when none is given.
 
         Raises:
@@ -61,10 +63,13 @@ class ManageAdministrators:
         async with self._uow.begin() as tx:
             await tx.users.add(user)
             await tx.users.set_password(user.id, password_hash)
+            tx.audit.record(by, "user.create", _target(user), after=user)
             await tx.commit()
         return Administrator(user=user, generated=generated)
 
-    async def reset_password(self, email: str, password: Secret | None = None) -> Administrator:
+    async def reset_password(
+        self, by: Actor, email: str, password: Secret | None = None
+    ) -> Administrator:
         """Give an existing user a new password.
 
         Raises:
@@ -78,6 +83,7 @@ class ManageAdministrators:
             if user is None:
                 raise NotFound(f"There is no user '{address}'.")
             await tx.users.set_password(user.id, password_hash)
+            tx.audit.record(by, "user.reset_password", _target(user))
             await tx.commit()
         return Administrator(user=user, generated=generated)
 
@@ -99,6 +105,10 @@ class ManageAdministrators:
                 )
             )
         )
+
+
+def _target(user: User) -> AuditTarget:
+    return AuditTarget(kind="user", id=user.id, name=user.email)
 
 
 def _address(email: str) -> str:

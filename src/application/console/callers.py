@@ -70,5 +70,5 @@ def _as_caller(user: User | None, key: ApiKey | None) -> Caller:
         models=key.policy.models if key is not None else None,
         user_id=user.id if user is not None else None,
         team_ids=tuple(sorted(teams)),
-        roles=(user.role.value,) if user is not None else (),
+        roles=(user.role,) if user is not None else (),
     )

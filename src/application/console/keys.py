@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from application.ports.clock import Clock, IdGenerator, Randomness
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.accounts import User, UserState, normal_email
+from domain.access.actor import Actor
 from domain.errors import Conflict, InvalidRequest, NotFound
 from domain.identifiers import ApiKeyId, TeamId
 from domain.keys.api_key import KeyState
@@ -15,6 +16,7 @@ from domain.keys.issuing import issue
 from domain.keys.policy import ApiKey, KeyPolicy
 from domain.keys.rotation import DEFAULT_GRACE_MS, rotate
 from domain.keys.secret import RANDOM_BYTES, is_well_formed, mint
+from domain.records.audit import AuditTarget
 from domain.secret import Secret
 
 
@@ -64,7 +66,7 @@ class ManageKeys:
         self._ids = ids
         self._randomness = randomness
 
-    async def create(self, wanted: NewKey) -> IssuedKey:
+    async def create(self, by: Actor, wanted: NewKey) -> IssuedKey:
         """Store a new key.
 
         Raises:
@@ -96,6 +98,7 @@ class ManageKeys:
                 now_ms=now_ms,
             )
             await tx.keys.add(key)
+            tx.audit.record(by, "key.create", key_target(key), after=key)
             await tx.commit()
         return IssuedKey(key=key, owner_email=owner.email, secret=secret)
 
@@ -122,7 +125,9 @@ class ManageKeys:
             and (owner_email is None or each.owner_email == owner_email.strip().lower())
         ]
 
-    async def rotate(self, reference: str, *, grace_ms: int = DEFAULT_GRACE_MS) -> IssuedKey:
+    async def rotate(
+        self, by: Actor, reference: str, *, grace_ms: int = DEFAULT_GRACE_MS
+    ) -> IssuedKey:
         """Give a key a new secret; the old one works until the grace period ends.
 
         `reference` is an id, or a name that only one active key has.
@@ -143,11 +148,12 @@ class ManageKeys:
                 grace_ms=grace_ms,
             )
             await tx.keys.rotate(rotation)
+            tx.audit.record(by, "key.rotate", key_target(key), before=key, after=rotation.successor)
             email = await _email_of(tx, key)
             await tx.commit()
         return IssuedKey(key=rotation.successor, owner_email=email, secret=secret)
 
-    async def revoke(self, reference: str) -> ListedKey:
+    async def revoke(self, by: Actor, reference: str) -> ListedKey:
         """End a key and whatever of its lineage is in its grace period, for good.
 
         Raises:
@@ -157,10 +163,16 @@ class ManageKeys:
         async with self._uow.begin() as tx:
             key = await _find(tx, reference)
             await tx.keys.revoke(key.lineage_id)
+            tx.audit.record(by, "key.revoke", key_target(key), before=key)
             email = await _email_of(tx, key)
             await tx.commit()
         revoked = replace(key, state=KeyState.REVOKED)
         return ListedKey(key=revoked, owner_email=email, condition=revoked.state.value)
+
+
+def key_target(key: ApiKey) -> AuditTarget:
+    """Return how the audit trail names a key."""
+    return AuditTarget(kind="key", id=key.id, name=key.policy.name)
 
 
 async def _owner(tx: Transaction, email: str | None) -> User:

@@ -1,1 +1,1 @@
-"""Who somebody is: ways to sign in, and what they are configured with."""
+"""Who somebody is, and what follows from it."""

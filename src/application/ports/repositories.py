@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from domain.access.accounts import Team, User
+from domain.access.roles import Assignment, RoleDefinition
 from domain.accounting.pricing import Price
 from domain.identifiers import ApiKeyId, LineageId, ModelId, ProviderId, TeamId, UserId
 from domain.keys.policy import ApiKey, KeyPolicy
@@ -28,6 +29,11 @@ class Users(Protocol):
         ...
 
     @abstractmethod
+    async def find(self, user_id: UserId) -> User | None:
+        """Return one user; None also for an id that cannot be one."""
+        ...
+
+    @abstractmethod
     async def by_email(self, email: str) -> User | None:
         """Return the user with this normalised address."""
         ...
@@ -39,7 +45,7 @@ class Users(Protocol):
 
     @abstractmethod
     async def update(self, user: User) -> None:
-        """Replace role, state and memberships. Raises `NotFound`."""
+        """Replace everything but id, address, kind and creation. Raises `NotFound`."""
         ...
 
     @abstractmethod
@@ -55,6 +61,52 @@ class Users(Protocol):
     @abstractmethod
     async def password_hash(self, user_id: UserId) -> str | None:
         """Return the stored PHC string, or None when the user has no password or is not there."""
+        ...
+
+
+class Roles(Protocol):
+    """Custom roles, and which roles somebody has beside the base role."""
+
+    @abstractmethod
+    async def custom(self) -> Sequence[RoleDefinition]:
+        """Return all custom roles by name."""
+        ...
+
+    @abstractmethod
+    async def add(self, role: RoleDefinition, *, created_at_ms: int) -> None:
+        """Store a new custom role. Raises `Conflict`: the name is taken."""
+        ...
+
+    @abstractmethod
+    async def update(self, role: RoleDefinition) -> None:
+        """Replace everything but the name. Raises `NotFound`: also for a built-in role."""
+        ...
+
+    @abstractmethod
+    async def remove(self, name: str) -> None:
+        """Remove a custom role. Raises `NotFound`, or `Conflict`: somebody has it."""
+        ...
+
+    @abstractmethod
+    async def assignments(self) -> Sequence[Assignment]:
+        """Return all assignments, oldest (lowest id) first."""
+        ...
+
+    @abstractmethod
+    async def assignments_of(
+        self, user_id: UserId, team_ids: frozenset[TeamId]
+    ) -> Sequence[Assignment]:
+        """Return the assignments of a user, and those of these teams' members."""
+        ...
+
+    @abstractmethod
+    async def assign(self, given: Assignment) -> None:
+        """Store an assignment. Raises `Conflict`: there is one, or no such role, user or team."""
+        ...
+
+    @abstractmethod
+    async def unassign(self, assignment_id: str) -> None:
+        """Remove an assignment. Raises `NotFound`."""
         ...
 
 

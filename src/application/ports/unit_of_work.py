@@ -4,12 +4,14 @@ from abc import abstractmethod
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from application.ports.audit_log import AuditRecorder
 from application.ports.repositories import (
     ApiKeys,
     LimitOverrides,
     Limits,
     Models,
     Providers,
+    Roles,
     StoredSettings,
     Teams,
     Users,
@@ -22,6 +24,7 @@ class Transaction(Protocol):
 
     users: Users
     teams: Teams
+    roles: Roles
     keys: ApiKeys
     providers: Providers
     models: Models
@@ -31,15 +34,18 @@ class Transaction(Protocol):
     sso_providers: SsoProviders
     sso_identities: SsoIdentities
     sso_attempts: SsoAttempts
+    audit: AuditRecorder
 
     @abstractmethod
     async def commit(self) -> None:
         """Make every change visible at once, then tell the change feed.
 
         The revisions of the changed sections grow in the same transaction, so whoever sees the new
-        revision sees the change. Nothing may be done with the transaction afterwards.
+        revision sees the change. So does the audit trail: what was changed is recorded, or nothing
+        is changed. Nothing may be done with the transaction afterwards.
 
         Raises:
+            RuntimeError: something was changed and nothing recorded; a fault of the program.
             Conflict: a concurrent change won; nothing was changed.
             ServiceUnavailable: the store did not confirm the commit.
         """

@@ -29,15 +29,38 @@ class UserState(StrEnum):
     DEACTIVATED = "deactivated"
 
 
+class UserKind(StrEnum):
+    """Who can own keys: a person, or a program that never signs in."""
+
+    PERSON = "person"
+    SERVICE = "service"
+
+
+SERVICE_DOMAIN = "service.invalid"
+"""Domain of the addresses of service accounts: one that no mail can reach (RFC 2606)."""
+
+
 class User(Struct, frozen=True, kw_only=True):
-    """A person. `email` is unique and lower-case; use `normal_email` on what people type."""
+    """A person or a service account.
+
+    Attributes:
+        email: unique and lower-case; use `normal_email` on what people type. That of a service
+            account is `<name>@service.invalid`.
+        role: name of the base role, built-in or custom.
+        display_name: how people call them; None: by the address.
+        must_change_password: nothing but a new password is accepted from them.
+    """
 
     id: UserId
     email: str
-    role: Role
+    role: str
+    kind: UserKind = UserKind.PERSON
     state: UserState = UserState.ACTIVE
     team_ids: frozenset[TeamId] = frozenset()
+    display_name: str | None = None
+    must_change_password: bool = False
     created_at_ms: int
+    last_sign_in_at_ms: int | None = None
 
 
 class Team(Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 
 from msgspec import Struct
 
+from domain.access.roles import GatewayAccess
 from domain.errors import (
     AddressNotAllowed,
     KeyExpired,
@@ -36,6 +37,7 @@ class Caller(Struct, frozen=True, kw_only=True):
             creation while it was never used.
         ip_allow: networks in CIDR form it may be used from; None means from anywhere.
         roles: names of the owner's roles, whose default limits bind the owner.
+        access: what those roles open; the key opens nothing beyond.
     """
 
     key_id: ApiKeyId
@@ -58,6 +60,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     inactivity_ms: int | None = None
     ip_allow: tuple[str, ...] | None = None
     roles: tuple[str, ...] = ()
+    access: GatewayAccess = GatewayAccess()
 
     def check(self, surface: Surface, now_ms: int) -> None:
         """Raise unless this key opens `surface` at `now_ms`.
@@ -75,7 +78,7 @@ class Caller(Struct, frozen=True, kw_only=True):
             raise KeyExpired("This API key was closed because it was not used for too long.")
         if not self.owner_active:
             raise OwnerInactive
-        if surface not in self.surfaces:
+        if surface not in self.surfaces or surface not in self.access.surfaces:
             raise SurfaceNotAllowed(surface)
 
     def is_inactive(self, now_ms: int) -> bool:
@@ -103,7 +106,9 @@ class Caller(Struct, frozen=True, kw_only=True):
             raise AddressNotAllowed
 
     def may_use(self, model: str) -> bool:
-        """Tell whether the key's model list covers `model`."""
+        """Tell whether the key's model list and the owner's roles cover `model`."""
+        if not self.access.may_use(model):
+            return False
         if self.models is None:
             return True
         return any(fnmatchcase(model, pattern) for pattern in self.models)

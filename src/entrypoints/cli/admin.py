@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from application.console.administrators import Administrator
 from domain.secret import Secret
-from entrypoints.cli.administering import administer
+from entrypoints.cli.administering import BY_COMMAND, administer
 from entrypoints.cli.options import data_dir_option, json_option
 from entrypoints.container import Administration
 
@@ -50,7 +50,7 @@ def create(*, email: str, password_stdin: bool, data_dir: Path | None, as_json: 
     password = _given_password() if password_stdin else None
 
     async def work(administration: Administration) -> Administrator:
-        return await administration.administrators.create(email, password)
+        return await administration.administrators.create(BY_COMMAND, email, password)
 
     _print(administer("admin", data_dir, work), as_json=as_json)
 
@@ -67,7 +67,7 @@ def reset_password(
     password = _given_password() if password_stdin else None
 
     async def work(administration: Administration) -> Administrator:
-        return await administration.administrators.reset_password(email, password)
+        return await administration.administrators.reset_password(BY_COMMAND, email, password)
 
     _print(administer("admin", data_dir, work), as_json=as_json)
 
@@ -81,11 +81,11 @@ def _print(made: Administrator, *, as_json: bool) -> None:
     user = made.user
     if as_json:
         view = AdministratorView(
-            id=user.id, email=user.email, role=user.role.value, password=password
+            id=user.id, email=user.email, role=str(user.role), password=password
         )
         click.echo(msgspec.json.encode(view))
     elif password is None:
-        click.echo(f"{user.email} ({user.role.value}) has the password you gave.")
+        click.echo(f"{user.email} ({user.role!s}) has the password you gave.")
     else:
-        click.echo(f"The password of {user.email} ({user.role.value}), shown only now:", err=True)
+        click.echo(f"The password of {user.email} ({user.role!s}), shown only now:", err=True)
         click.echo(password)

@@ -9,6 +9,7 @@ from typing import TypeVar
 import click
 
 from adapters.sql import migrations
+from domain.access.actor import system_actor
 from domain.durations import parse_duration
 from entrypoints.cli.options import configured
 from entrypoints.container import Administration, open_administration
@@ -16,6 +17,8 @@ from entrypoints.datadir import with_secrets
 from entrypoints.stores import stores_for_command
 
 T = TypeVar("T")
+BY_COMMAND = system_actor("thinkwatch command")
+"""Whoever has the machine and its stores may do everything; the trail says that it was so."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

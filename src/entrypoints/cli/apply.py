@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from application.console.configuration.plan import Action, Applied, Step
-from entrypoints.cli.administering import administer
+from entrypoints.cli.administering import BY_COMMAND, administer
 from entrypoints.cli.documents import load_document
 from entrypoints.cli.options import data_dir_option, json_option
 from entrypoints.config import environment
@@ -69,7 +69,7 @@ def command(
     source = load_document(path, environment())
 
     async def work(administration: Administration) -> Applied:
-        return await administration.apply.apply(source, dry_run=dry_run, prune=prune)
+        return await administration.apply.apply(BY_COMMAND, source, dry_run=dry_run, prune=prune)
 
     applied = administer("apply", data_dir, work)
     if as_json:

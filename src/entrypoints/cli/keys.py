@@ -14,7 +14,7 @@ from domain.inference.dialect import Surface
 from domain.keys.policy import ApiKey, KeyPolicy
 from domain.keys.rotation import DEFAULT_GRACE_MS
 from domain.secret import Secret
-from entrypoints.cli.administering import Duration, administer, moment
+from entrypoints.cli.administering import BY_COMMAND, Duration, administer, moment
 from entrypoints.cli.options import data_dir_option, json_option
 from entrypoints.container import Administration
 
@@ -112,7 +112,7 @@ def create(
     )
 
     async def work(administration: Administration) -> IssuedKey:
-        return await administration.keys.create(wanted)
+        return await administration.keys.create(BY_COMMAND, wanted)
 
     _print_issued(administer("keys", data_dir, work), as_json=as_json)
 
@@ -159,7 +159,7 @@ def rotate(*, key: str, grace: int, data_dir: Path | None, as_json: bool) -> Non
     """Give KEY (an id, or a name only one active key has) a new secret and print it."""
 
     async def work(administration: Administration) -> IssuedKey:
-        return await administration.keys.rotate(key, grace_ms=grace)
+        return await administration.keys.rotate(BY_COMMAND, key, grace_ms=grace)
 
     _print_issued(administer("keys", data_dir, work), as_json=as_json)
 
@@ -172,7 +172,7 @@ def revoke(*, key: str, data_dir: Path | None, as_json: bool) -> None:
     """End KEY (an id, or a name only one active key has) for good, grace periods included."""
 
     async def work(administration: Administration) -> ListedKey:
-        return await administration.keys.revoke(key)
+        return await administration.keys.revoke(BY_COMMAND, key)
 
     revoked = administer("keys", data_dir, work)
     view = _view(revoked.key, revoked.owner_email, revoked.condition)

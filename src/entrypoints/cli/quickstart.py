@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from application.console.configuration.interpolation import Interpolated
 from application.console.keys import NewKey
+from domain.access.actor import system_actor
 from domain.errors import DomainError, NotFound
 from domain.inference.dialect import Surface
 from domain.keys.policy import KeyPolicy
@@ -30,6 +31,7 @@ from entrypoints.starter import (
     starter_document,
 )
 
+_BY = system_actor("thinkwatch quickstart")
 OWNER = "admin@thinkwatch.local"
 
 log = structlog.get_logger(__name__)
@@ -123,7 +125,7 @@ async def _prepare(installation: Installation, *, new_key: bool) -> Access:
             new = found
             document = starter_document(found, owner=OWNER)
             api_key = await _apply(administration, document, found)
-            made = await administration.administrators.reset_password(OWNER)
+            made = await administration.administrators.reset_password(_BY, OWNER)
             password = made.generated
         else:
             known = set(_names(stored, "providers"))
@@ -148,7 +150,7 @@ async def _usable(
         document = {"version": 1, "providers": [provider.entry]}
         try:
             source = Interpolated(document, provider.secrets)
-            await administration.apply.apply(source, dry_run=True)
+            await administration.apply.apply(_BY, source, dry_run=True)
         except DomainError as error:
             log.warning("provider_not_registered", provider=provider.name, error=error.message)
         else:
@@ -178,7 +180,7 @@ async def _apply(
 ) -> Secret | None:
     """Apply a document of ours; return the secret of the key it made, if it made one."""
     inserted = frozenset[str]().union(*(provider.secrets for provider in found))
-    applied = await administration.apply.apply(Interpolated(document, inserted))
+    applied = await administration.apply.apply(_BY, Interpolated(document, inserted))
     return next((made.secret for made in applied.secrets), None)
 
 
@@ -186,15 +188,15 @@ async def _new_key(administration: Administration) -> Secret:
     """Replace the key of the first start; what uses the old one has its grace period to follow."""
     policy = KeyPolicy(name=KEY_NAME, surfaces=frozenset({Surface.AI_GATEWAY}))
     try:
-        return (await administration.keys.rotate(KEY_NAME)).secret
+        return (await administration.keys.rotate(_BY, KEY_NAME)).secret
     except NotFound:  # it was revoked
         wanted = NewKey(policy=policy, owner_email=OWNER)
-        return (await administration.keys.create(wanted)).secret
+        return (await administration.keys.create(_BY, wanted)).secret
 
 
 async def _new_password(administration: Administration) -> Secret | None:
     try:
-        return (await administration.administrators.reset_password(OWNER)).generated
+        return (await administration.administrators.reset_password(_BY, OWNER)).generated
     except NotFound:  # it was removed, and somebody else administers this installation
         return None
 

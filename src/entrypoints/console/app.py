@@ -2,6 +2,7 @@
 
 import msgspec
 from litestar import Litestar
+from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -21,7 +22,7 @@ from entrypoints.console.headers import CONSOLE_HEADERS
 from entrypoints.console.pages.welcome import PAGES
 from entrypoints.console.problems import MEDIA_TYPE, Problem, problem_response
 from entrypoints.console.schemas import ExactNumbers
-from entrypoints.console.security import token_guard
+from entrypoints.console.security import actor_of, token_guard
 from entrypoints.console.services import Console
 from entrypoints.console.system_status import SystemStatus
 from entrypoints.health import health_routes
@@ -54,6 +55,7 @@ def create_console_api(console: Console) -> Litestar:
             console_health_route(SystemStatus(console.health, console.system)),
             *health_routes(console.health),
         ],
+        dependencies={"by": Provide(actor_of, sync_to_thread=False)},
         guards=[token_guard(console.token)],
         exception_handlers={Exception: problem_response},
         openapi_config=OpenAPIConfig(

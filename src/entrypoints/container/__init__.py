@@ -91,7 +91,7 @@ async def open_administration(
     async with contextlib.AsyncExitStack() as stack:
         process = await Process.open(config, stores, stack, frozenset())
         clock, ids, randomness = process.clock, process.ids, process.randomness
-        uow = SqlUnitOfWork(process.engine, process.feed)
+        uow = SqlUnitOfWork(process.engine, process.feed, clock, ids)
         providers = ProvidersByKind(process.cipher, process.transport_of, clock)
         yield Administration(
             keys=ManageKeys(uow, clock, ids, randomness),

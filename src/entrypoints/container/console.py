@@ -30,7 +30,8 @@ from entrypoints.health import HealthChecks
 
 def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Console:
     """Open the use cases behind `/api`; `token` is what the first visitor must know."""
-    uow, clock, ids = SqlUnitOfWork(process.engine, process.feed), process.clock, process.ids
+    clock, ids = process.clock, process.ids
+    uow = SqlUnitOfWork(process.engine, process.feed, clock, ids)
     return Console(
         limits=LimitServices(
             rules=RuleCollection(uow, clock, ids),

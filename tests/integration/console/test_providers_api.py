@@ -72,7 +72,9 @@ class Office:
 @pytest.fixture
 async def office() -> AsyncIterator[Office]:
     clock = SystemClock()
-    uow = MemoryUnitOfWork(MemoryStore(), MemoryChangeFeed())
+    uow = MemoryUnitOfWork(
+        MemoryStore(), MemoryChangeFeed(), SystemClock(), UuidGenerator(), allow_unaudited=True
+    )
     console = Console(
         request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
         limits=limit_services(uow, clock),

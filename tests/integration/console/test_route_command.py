@@ -74,7 +74,9 @@ class Desk:
 @pytest.fixture
 async def desk() -> AsyncIterator[Desk]:
     clock, feed = SystemClock(), MemoryRouteHealthFeed()
-    uow = MemoryUnitOfWork(MemoryStore(), MemoryChangeFeed())
+    uow = MemoryUnitOfWork(
+        MemoryStore(), MemoryChangeFeed(), SystemClock(), UuidGenerator(), allow_unaudited=True
+    )
     console = Console(
         request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
         limits=limit_services(uow, clock),

@@ -13,6 +13,8 @@ from adapters.sql import migrations
 from adapters.sql.engine import create_engine
 from adapters.sql.tables import UserRow
 from adapters.sql.unit_of_work import SqlUnitOfWork
+from adapters.system.clock import SystemClock
+from adapters.system.identifiers import UuidGenerator
 from domain.errors import InvalidRequest, ServiceUnavailable
 from tests.support.configuration import RecordingFeed
 from tests.support.stores import connect_postgres
@@ -124,7 +126,9 @@ async def test_a_database_of_a_newer_program_is_told_apart(postgres_url: str) ->
 async def test_without_a_schema_the_mend_is_told(empty_postgres_url: str) -> None:
     engine = create_engine(empty_postgres_url)
     try:
-        async with SqlUnitOfWork(engine, RecordingFeed()).begin() as tx:
+        async with SqlUnitOfWork(
+            engine, RecordingFeed(), SystemClock(), UuidGenerator(), allow_unaudited=True
+        ).begin() as tx:
             with pytest.raises(ServiceUnavailable, match="thinkwatch migrate"):
                 await tx.users.all()
     finally:

@@ -16,6 +16,8 @@ from adapters.sql.engine import create_engine, driver_url, ping
 from adapters.sql.errors import database_errors
 from adapters.sql.key_directory import SqlKeyDirectory
 from adapters.sql.unit_of_work import SqlUnitOfWork
+from adapters.system.clock import SystemClock
+from adapters.system.identifiers import UuidGenerator
 from domain.errors import Conflict, InvalidRequest, ServiceUnavailable
 from tests.support.configuration import RecordingFeed
 from tests.support.stores import store_directory
@@ -41,7 +43,9 @@ async def test_a_database_that_is_not_there_is_unavailable(url: str) -> None:
         with pytest.raises(ServiceUnavailable):
             await SqlConfigurationSource(engine).revisions()
         with pytest.raises(ServiceUnavailable):
-            async with SqlUnitOfWork(engine, RecordingFeed()).begin():
+            async with SqlUnitOfWork(
+                engine, RecordingFeed(), SystemClock(), UuidGenerator(), allow_unaudited=True
+            ).begin():
                 pass
     finally:
         await engine.dispose()
@@ -89,9 +93,17 @@ async def test_an_exclusive_transaction_waits_a_bounded_time_for_another(
     first, second = create_engine(postgres_url), create_engine(postgres_url, lock_timeout=0.3)
     try:
         async with asyncio.timeout(LONGEST_WAIT_S):
-            async with SqlUnitOfWork(first, RecordingFeed()).begin(exclusive=True):
+            async with SqlUnitOfWork(
+                first, RecordingFeed(), SystemClock(), UuidGenerator(), allow_unaudited=True
+            ).begin(exclusive=True):
                 with pytest.raises(Conflict, match="in progress"):
-                    async with SqlUnitOfWork(second, RecordingFeed()).begin(exclusive=True):
+                    async with SqlUnitOfWork(
+                        second,
+                        RecordingFeed(),
+                        SystemClock(),
+                        UuidGenerator(),
+                        allow_unaudited=True,
+                    ).begin(exclusive=True):
                         pass
     finally:
         await first.dispose()

@@ -7,6 +7,8 @@ from sqlalchemy import text
 from adapters.sql.configuration import SqlConfigurationSource
 from adapters.sql.engine import create_engine
 from adapters.sql.unit_of_work import SqlUnitOfWork
+from adapters.system.clock import SystemClock
+from adapters.system.identifiers import UuidGenerator
 from tests.support.configuration import RecordingFeed, a_model, a_provider, a_route
 
 WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
@@ -16,7 +18,12 @@ async def test_a_commit_between_two_queries_is_seen_whole_or_not_at_all(postgres
     engine = create_engine(postgres_url)
     provider = a_provider()
     try:
-        async with engine.connect() as writer, SqlUnitOfWork(engine, RecordingFeed()).begin() as tx:
+        async with (
+            engine.connect() as writer,
+            SqlUnitOfWork(
+                engine, RecordingFeed(), SystemClock(), UuidGenerator(), allow_unaudited=True
+            ).begin() as tx,
+        ):
             # Providers can be read already, routes not before the writer has committed.
             await writer.execute(text("LOCK TABLE routes IN ACCESS EXCLUSIVE MODE"))
             reading = asyncio.ensure_future(SqlConfigurationSource(engine).catalog())

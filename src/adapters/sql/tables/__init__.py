@@ -1,5 +1,7 @@
 """The rows. Importing this package registers every table with the metadata."""
 
+from adapters.sql.tables.access import RoleAssignmentRow, RoleRow
+from adapters.sql.tables.audit import AuditCheckpointRow, AuditEventRow, AuditHeadRow
 from adapters.sql.tables.budget_alerts import BudgetAlertRow
 from adapters.sql.tables.catalog import ModelAliasRow, ModelRow, PriceRow, ProviderRow, RouteRow
 from adapters.sql.tables.idempotency import IdempotencyKeyRow
@@ -17,6 +19,9 @@ from adapters.sql.tables.single_sign_on import SsoAttemptRow, SsoIdentityRow, Ss
 __all__ = [
     "ApiKeyRow",
     "ApiKeyTeamRow",
+    "AuditCheckpointRow",
+    "AuditEventRow",
+    "AuditHeadRow",
     "BudgetAlertRow",
     "BudgetCapRow",
     "ConcurrencyCapRow",
@@ -28,6 +33,8 @@ __all__ = [
     "ModelRow",
     "PriceRow",
     "ProviderRow",
+    "RoleAssignmentRow",
+    "RoleRow",
     "RouteRow",
     "SettingRow",
     "SsoAttemptRow",

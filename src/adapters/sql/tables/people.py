@@ -12,16 +12,19 @@ class UserRow(Base):
     __tablename__ = "users"
     __table_args__ = (
         CheckConstraint("email = lower(email) AND email LIKE '%_@_%'", name="email_normal"),
-        CheckConstraint(
-            "role IN ('super_admin', 'admin', 'team_manager', 'developer', 'viewer')", name="role"
-        ),
+        CheckConstraint("kind IN ('person', 'service')", name="kind"),
+        CheckConstraint("length(display_name) BETWEEN 1 AND 100", name="display_name_length"),
         CheckConstraint("state IN ('active', 'deactivated')", name="state"),
         Index("uq_users_email", "email", unique=True, postgresql_where=text("deleted_at IS NULL")),
     )
 
     id: Mapped[PrimaryId]
     email: Mapped[str]
-    role: Mapped[str]
+    role: Mapped[str] = mapped_column(ForeignKey("roles.name", ondelete="RESTRICT"))
+    kind: Mapped[str] = mapped_column(server_default="person")
+    display_name: Mapped[str | None]
+    must_change_password: Mapped[bool] = mapped_column(server_default=text("false"))
+    last_sign_in_at: Mapped[Millis | None]
     state: Mapped[str]
     password_hash: Mapped[str | None]
     created_at: Mapped[Millis]

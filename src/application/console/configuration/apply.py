@@ -11,6 +11,7 @@ from application.console.configuration.models import plan_models
 from application.console.configuration.overrides import plan_overrides
 from application.console.configuration.people import plan_teams, plan_users
 from application.console.configuration.plan import (
+    Action,
     Applied,
     CreatedSecret,
     FieldChange,
@@ -25,7 +26,9 @@ from application.ports.clock import Clock, IdGenerator, Randomness
 from application.ports.provider import ProviderFactory
 from application.ports.secrets import SecretCipher
 from application.ports.unit_of_work import Transaction, UnitOfWork
+from domain.access.actor import Actor
 from domain.errors import ValidationFailed
+from domain.records.audit import AuditTarget
 
 _SHORTEST_MASKED = 4  # a shorter text is no secret, and masking it would make plans unreadable
 _MASK = "…"
@@ -51,7 +54,7 @@ class ApplyConfiguration:
         self._ids = ids
 
     async def apply(
-        self, source: Interpolated, *, dry_run: bool = False, prune: bool = False
+        self, by: Actor, source: Interpolated, *, dry_run: bool = False, prune: bool = False
     ) -> Applied:
         """Plan the document and, unless `dry_run`, carry the plan out.
 
@@ -74,6 +77,8 @@ class ApplyConfiguration:
             if dry_run or not any(planned.work for planned in plan):
                 return Applied(steps=steps, applied=False)
             secrets = await _carry_out(plan, tx)
+            for step in steps:
+                _record(tx, by, step)
             await tx.commit()
         return Applied(steps=steps, applied=True, secrets=secrets)
 
@@ -102,6 +107,19 @@ class ApplyConfiguration:
             *(planned for kind in kinds for planned in kind.upserts),
             *(planned for kind in reversed(kinds) for planned in kind.deletions),
         ]
+
+
+def _record(tx: Transaction, by: Actor, step: Step) -> None:
+    if step.action is Action.UNCHANGED:
+        return
+    tx.audit.record(
+        by,
+        f"{step.kind}.{step.action.value}",
+        AuditTarget(kind=step.kind, name=step.name),
+        before={change.field: change.before for change in step.changes} or None,
+        after={change.field: change.after for change in step.changes} or None,
+        reason="configuration document",
+    )
 
 
 async def _carry_out(plan: Sequence[Planned], tx: Transaction) -> tuple[CreatedSecret, ...]:

@@ -137,7 +137,7 @@ def _route(route: Route, model: Model, providers: Mapping[ProviderId, str]) -> E
 
 
 def _user(user: User, teams: Mapping[TeamId, str]) -> Entry:
-    entry: Entry = {"email": user.email, "role": user.role.value}
+    entry: Entry = {"email": user.email, "role": user.role}
     if user.team_ids:
         entry["teams"] = sorted(teams[team_id] for team_id in user.team_ids)
     return entry | _disabled(enabled=user.state is UserState.ACTIVE)

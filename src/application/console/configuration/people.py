@@ -102,7 +102,7 @@ def _plan_user(planning: Planning, stored: User | None, user: User) -> Planned:
     names = {team_id: name for name, team_id in planning.team_ids.items()}
     changes = field_changes(
         [
-            ("role", stored.role.value, user.role.value),
+            ("role", str(stored.role), str(user.role)),
             ("enabled", stored.state is UserState.ACTIVE, user.state is UserState.ACTIVE),
             (
                 "teams",
@@ -121,7 +121,7 @@ def _user_deletion(user: User) -> Planned:
 
 
 def _is_super_admin(user: User) -> bool:
-    return user.role is Role.SUPER_ADMIN and user.state is UserState.ACTIVE
+    return user.role == Role.SUPER_ADMIN and user.state is UserState.ACTIVE
 
 
 def _refuse_losing_the_last_admin(planning: Planning, after: Iterable[User]) -> None:

@@ -84,4 +84,4 @@ async def chain_around(tx: Transaction, subject: Subject) -> SubjectChain:
     if user is None:
         return SubjectChain((subject,))
     teams = tuple(Subject(SubjectKind.TEAM, team) for team in sorted(user.team_ids))
-    return SubjectChain((subject, *teams), (user.role.value,))
+    return SubjectChain((subject, *teams), (user.role,))

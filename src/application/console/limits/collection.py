@@ -21,10 +21,12 @@ from application.console.limits.documents import (
 from application.console.limits.names import Names
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
+from domain.access.actor import Actor
 from domain.errors import Conflict, DomainError, InvalidRequest, NotFound, PreconditionFailed
 from domain.limits.beginning import begun
 from domain.limits.rules import BudgetCap, ConcurrencyCap, Limit, WindowRule
 from domain.limits.targets import target_of
+from domain.records.audit import AuditTarget
 
 MOST_PER_PAGE = 500
 MOST_ROWS = 500
@@ -87,6 +89,7 @@ class Family(Struct, Generic[L, E, P, V], frozen=True, kw_only=True):
     view: Callable[[L, Names], V]
 
 
+_VERBS = {"created": "create", "updated": "update", "deleted": "delete"}
 RULES = Family[Rule, RuleEntry, RulePatch, RuleView](
     name="rule",
     entry=RuleEntry,
@@ -146,17 +149,17 @@ class LimitCollection(Generic[L, E, P, V]):
             names = await Names.read(tx)
             return self._versioned(await self._existing(tx, limit_id), names)
 
-    async def create(self, entry: E) -> Versioned[V]:
+    async def create(self, by: Actor, entry: E) -> Versioned[V]:
         """Store a new limit.
 
         Raises:
             InvalidRequest: the entry has no meaning; `param` names the member.
             Conflict: its target has a limit already.
         """
-        return (await self._changed(Row(op="create", entry=entry)))[1]
+        return (await self._changed(by, Row(op="create", entry=entry)))[1]
 
     async def update(
-        self, limit_id: str, changes: P, *, if_match: str | None = None
+        self, by: Actor, limit_id: str, changes: P, *, if_match: str | None = None
     ) -> Versioned[V]:
         """Merge `changes` into a limit (RFC 7396).
 
@@ -166,10 +169,10 @@ class LimitCollection(Generic[L, E, P, V]):
             InvalidRequest, Conflict: as for `create`.
         """
         row = Row[E, P](op="update", id=limit_id, changes=changes)
-        return (await self._changed(row, if_match=if_match))[1]
+        return (await self._changed(by, row, if_match=if_match))[1]
 
     async def delete(
-        self, limit_id: str, *, if_match: str | None = None, dry_run: bool = False
+        self, by: Actor, limit_id: str, *, if_match: str | None = None, dry_run: bool = False
     ) -> Versioned[V]:
         """Remove a limit with its overrides and return it as it was; with `dry_run`, only that.
 
@@ -178,9 +181,11 @@ class LimitCollection(Generic[L, E, P, V]):
             PreconditionFailed: it is not the version of `if_match`.
         """
         row = Row[E, P](op="delete", id=limit_id)
-        return (await self._changed(row, if_match=if_match, dry_run=dry_run))[1]
+        return (await self._changed(by, row, if_match=if_match, dry_run=dry_run))[1]
 
-    async def bulk(self, rows: Sequence[Row[E, P]], *, dry_run: bool = False) -> list[Outcome[V]]:
+    async def bulk(
+        self, by: Actor, rows: Sequence[Row[E, P]], *, dry_run: bool = False
+    ) -> list[Outcome[V]]:
         """Carry out each row on its own; one that fails does not stop the others.
 
         With `dry_run` every row is tried against what is stored now, and nothing is kept.
@@ -194,7 +199,7 @@ class LimitCollection(Generic[L, E, P, V]):
         outcomes: list[Outcome[V]] = []
         for index, row in enumerate(rows):
             try:
-                status, done = await self._changed(row, dry_run=dry_run)
+                status, done = await self._changed(by, row, dry_run=dry_run)
             except (InvalidRequest, NotFound, Conflict) as error:
                 outcomes.append(_failed(index, error))
             else:
@@ -202,7 +207,7 @@ class LimitCollection(Generic[L, E, P, V]):
         return outcomes
 
     async def _changed(
-        self, row: Row[E, P], *, if_match: str | None = None, dry_run: bool = False
+        self, by: Actor, row: Row[E, P], *, if_match: str | None = None, dry_run: bool = False
     ) -> tuple[Literal["created", "updated", "unchanged", "deleted"], Versioned[V]]:
         now_ms = self._clock.now_ms()
         async with self._uow.begin(exclusive=True) as tx:
@@ -227,6 +232,15 @@ class LimitCollection(Generic[L, E, P, V]):
                 await tx.limits.update(wanted)
                 status = "updated"
             if not dry_run:
+                tx.audit.record(
+                    by,
+                    f"{self._family.name}.{_VERBS[status]}",
+                    AuditTarget(
+                        kind=self._family.name, id=wanted.id, name=names.text(wanted.holder)
+                    ),
+                    before=self._family.view(present, names) if present is not None else None,
+                    after=self._family.view(wanted, names) if status != "deleted" else None,
+                )
                 await tx.commit()
         return status, self._versioned(wanted, names)
 

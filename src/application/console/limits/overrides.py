@@ -10,10 +10,12 @@ from application.console.limits.documents import counted, unit_of, written
 from application.console.limits.names import Names
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
+from domain.access.actor import Actor
 from domain.durations import parse_duration
 from domain.errors import InvalidRequest, NotFound
 from domain.limits.overrides import Override, OverrideAction
 from domain.limits.rules import Holder, HolderKind, Limit
+from domain.records.audit import AuditTarget
 from domain.subjects import Subject, SubjectKind
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -106,7 +108,7 @@ class ManageOverrides:
             total=len(found),
         )
 
-    async def set(self, entry: OverrideEntry, *, set_by: str) -> OverrideView:
+    async def set(self, by: Actor, entry: OverrideEntry) -> OverrideView:
         """Put an override in force at once.
 
         Raises:
@@ -127,26 +129,29 @@ class ManageOverrides:
                 subject=subject_of(entry.subject, limit, names),
                 action=entry.action,
                 limit=counted(entry.limit, unit_of(limit)),
-                set_by=set_by,
+                set_by=by.name,
                 reason=reason,
                 set_at_ms=now_ms,
                 until_ms=_until(entry, now_ms),
             )
             await tx.overrides.add(override)
+            view = override_view(override, limit, names, now_ms)
+            tx.audit.record(by, "override.create", _target(view), after=view, reason=reason)
             await tx.commit()
-        return override_view(override, limit, names, now_ms)
+        return view
 
     async def find(self, override_id: str) -> OverrideView:
         """Return one override. Raises `NotFound`."""
         async with self._uow.begin() as tx:
             return await self._existing(tx, override_id)
 
-    async def remove(self, override_id: str, *, dry_run: bool = False) -> OverrideView:
+    async def remove(self, by: Actor, override_id: str, *, dry_run: bool = False) -> OverrideView:
         """End an override now and forget it; return it as it was. Raises `NotFound`."""
         async with self._uow.begin(exclusive=True) as tx:
             view = await self._existing(tx, override_id)
             if not dry_run:
                 await tx.overrides.remove(override_id)
+                tx.audit.record(by, "override.delete", _target(view), before=view)
                 await tx.commit()
         return view
 
@@ -157,6 +162,10 @@ class ManageOverrides:
         limits = await _limits(tx)
         names = await Names.read(tx)
         return override_view(found, limits[found.limit_id], names, self._clock.now_ms())
+
+
+def _target(view: OverrideView) -> AuditTarget:
+    return AuditTarget(kind="override", id=view.id, name=view.label)
 
 
 def override_view(override: Override, limit: Limit, names: Names, now_ms: int) -> OverrideView:

@@ -11,6 +11,7 @@ from application.console.limits.collection import BudgetCollection, Outcome, Pag
 from application.console.limits.documents import BudgetEntry, BudgetPatch, BudgetView
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.idempotency import IdempotencyKey, once
+from entrypoints.console.security import By
 
 
 class BudgetPage(Page[BudgetView], frozen=True):
@@ -65,25 +66,25 @@ def budget_routes(
 
     @post("/api/budgets", operation_id="create_budget", tags=["budgets"])
     async def create_budget(
-        data: JSONBody[BudgetEntry], idempotency_key: IdempotencyKey = None
+        by: By, data: JSONBody[BudgetEntry], idempotency_key: IdempotencyKey = None
     ) -> Response[BudgetView]:
         """Create a budget; 409 when its target has one."""
 
         async def work() -> Response[BudgetView]:
-            made = await budgets.create(data)
+            made = await budgets.create(by, data)
             return versioned(made, status=201, location=f"/api/budgets/{made.view.id}")
 
         return await once(requests, idempotency_key, "POST /api/budgets", data, work)
 
     @post("/api/budgets/bulk", operation_id="change_budgets", tags=["budgets"], status_code=200)
     async def change_budgets(
-        data: JSONBody[BudgetRows], *, dry_run: FromQuery[bool] = False
+        by: By, data: JSONBody[BudgetRows], *, dry_run: FromQuery[bool] = False
     ) -> Response[BudgetOutcomes]:
         """Create, set, update and delete many, each on its own, with an outcome per row.
 
         `set` creates a budget or replaces the one its target has.
         """
-        outcomes = await budgets.bulk(data.items, dry_run=dry_run)
+        outcomes = await budgets.bulk(by, data.items, dry_run=dry_run)
         items = tuple(BudgetOutcome(**structs.asdict(each)) for each in outcomes)
         failed = sum(each.status == "failed" for each in items)
         return answer(BudgetOutcomes(items, failed, dry_run))
@@ -95,10 +96,10 @@ def budget_routes(
 
     @patch("/api/budgets/{limit_id:str}", operation_id="update_budget", tags=["budgets"])
     async def update_budget(
-        limit_id: FromPath[str], data: JSONBody[BudgetPatch], if_match: IfMatch = None
+        by: By, limit_id: FromPath[str], data: JSONBody[BudgetPatch], if_match: IfMatch = None
     ) -> Response[BudgetView]:
         """Merge into a budget (RFC 7396): absent members stay, null goes back to the default."""
-        return versioned(await budgets.update(limit_id, data, if_match=expected(if_match)))
+        return versioned(await budgets.update(by, limit_id, data, if_match=expected(if_match)))
 
     @delete(
         "/api/budgets/{limit_id:str}",
@@ -107,10 +108,14 @@ def budget_routes(
         status_code=200,
     )
     async def delete_budget(
-        limit_id: FromPath[str], *, dry_run: FromQuery[bool] = False, if_match: IfMatch = None
+        by: By,
+        limit_id: FromPath[str],
+        *,
+        dry_run: FromQuery[bool] = False,
+        if_match: IfMatch = None,
     ) -> Response[BudgetRemoval]:
         """Delete a budget with its overrides, or (`dry_run`) say what would be deleted."""
-        gone = await budgets.delete(limit_id, if_match=expected(if_match), dry_run=dry_run)
+        gone = await budgets.delete(by, limit_id, if_match=expected(if_match), dry_run=dry_run)
         return answer(BudgetRemoval(not dry_run, gone.view))
 
     return [

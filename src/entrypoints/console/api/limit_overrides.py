@@ -15,9 +15,9 @@ from application.console.limits.overrides import (
 )
 from entrypoints.console.answers import answer
 from entrypoints.console.idempotency import IdempotencyKey, once
+from entrypoints.console.security import By
 
 # Until there are sessions, the set-up token is the one credential and nobody has a name.
-_ACTOR = "holder of the set-up token"
 
 
 class OverrideRemoval(Struct, frozen=True):
@@ -46,7 +46,7 @@ def override_routes(
 
     @post("/api/limits/overrides", operation_id="set_limit_override", tags=["limits"])
     async def set_limit_override(
-        data: JSONBody[OverrideEntry], idempotency_key: IdempotencyKey = None
+        by: By, data: JSONBody[OverrideEntry], idempotency_key: IdempotencyKey = None
     ) -> Response[OverrideView]:
         """Give one subject another value of a rule or budget.
 
@@ -54,7 +54,7 @@ def override_routes(
         """
 
         async def work() -> Response[OverrideView]:
-            made = await overrides.set(data, set_by=_ACTOR)
+            made = await overrides.set(by, data)
             return answer(made, status=201, location=f"/api/limits/overrides/{made.id}")
 
         return await once(requests, idempotency_key, "POST /api/limits/overrides", data, work)
@@ -75,11 +75,11 @@ def override_routes(
         status_code=200,
     )
     async def delete_limit_override(
-        override_id: FromPath[str], *, dry_run: FromQuery[bool] = False
+        by: By, override_id: FromPath[str], *, dry_run: FromQuery[bool] = False
     ) -> Response[OverrideRemoval]:
         """End an override now, or (`dry_run`) say what would be ended."""
         return answer(
-            OverrideRemoval(not dry_run, await overrides.remove(override_id, dry_run=dry_run))
+            OverrideRemoval(not dry_run, await overrides.remove(by, override_id, dry_run=dry_run))
         )
 
     return [list_limit_overrides, set_limit_override, get_limit_override, delete_limit_override]

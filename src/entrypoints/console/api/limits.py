@@ -11,6 +11,7 @@ from application.console.limits.collection import Outcome, Page, Row, RuleCollec
 from application.console.limits.documents import RuleEntry, RulePatch, RuleView
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.idempotency import IdempotencyKey, once
+from entrypoints.console.security import By
 
 
 class RulePage(Page[RuleView], frozen=True):
@@ -61,25 +62,25 @@ def rule_routes(rules: RuleCollection, requests: IdempotentRequests) -> list[HTT
 
     @post("/api/limits", operation_id="create_rule", tags=["limits"])
     async def create_rule(
-        data: JSONBody[RuleEntry], idempotency_key: IdempotencyKey = None
+        by: By, data: JSONBody[RuleEntry], idempotency_key: IdempotencyKey = None
     ) -> Response[RuleView]:
         """Create a rule; 409 when its target has one."""
 
         async def work() -> Response[RuleView]:
-            made = await rules.create(data)
+            made = await rules.create(by, data)
             return versioned(made, status=201, location=f"/api/limits/{made.view.id}")
 
         return await once(requests, idempotency_key, "POST /api/limits", data, work)
 
     @post("/api/limits/bulk", operation_id="change_limits", tags=["limits"], status_code=200)
     async def change_limits(
-        data: JSONBody[RuleRows], *, dry_run: FromQuery[bool] = False
+        by: By, data: JSONBody[RuleRows], *, dry_run: FromQuery[bool] = False
     ) -> Response[RuleOutcomes]:
         """Create, set, update and delete many, each on its own, with an outcome per row.
 
         `set` creates a rule or replaces the one its target has.
         """
-        outcomes = await rules.bulk(data.items, dry_run=dry_run)
+        outcomes = await rules.bulk(by, data.items, dry_run=dry_run)
         items = tuple(RuleOutcome(**structs.asdict(each)) for each in outcomes)
         failed = sum(each.status == "failed" for each in items)
         return answer(RuleOutcomes(items, failed, dry_run))
@@ -91,19 +92,23 @@ def rule_routes(rules: RuleCollection, requests: IdempotentRequests) -> list[HTT
 
     @patch("/api/limits/{limit_id:str}", operation_id="update_rule", tags=["limits"])
     async def update_rule(
-        limit_id: FromPath[str], data: JSONBody[RulePatch], if_match: IfMatch = None
+        by: By, limit_id: FromPath[str], data: JSONBody[RulePatch], if_match: IfMatch = None
     ) -> Response[RuleView]:
         """Merge into a rule (RFC 7396): absent members stay, null goes back to the default."""
-        return versioned(await rules.update(limit_id, data, if_match=expected(if_match)))
+        return versioned(await rules.update(by, limit_id, data, if_match=expected(if_match)))
 
     @delete(
         "/api/limits/{limit_id:str}", operation_id="delete_rule", tags=["limits"], status_code=200
     )
     async def delete_rule(
-        limit_id: FromPath[str], *, dry_run: FromQuery[bool] = False, if_match: IfMatch = None
+        by: By,
+        limit_id: FromPath[str],
+        *,
+        dry_run: FromQuery[bool] = False,
+        if_match: IfMatch = None,
     ) -> Response[RuleRemoval]:
         """Delete a rule with its overrides, or (`dry_run`) say what would be deleted."""
-        gone = await rules.delete(limit_id, if_match=expected(if_match), dry_run=dry_run)
+        gone = await rules.delete(by, limit_id, if_match=expected(if_match), dry_run=dry_run)
         return answer(RuleRemoval(not dry_run, gone.view))
 
     return [

@@ -1,0 +1,136 @@
+"""The audit trail in process memory."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct, field
+
+from application.ports.audit_log import AuditArchive, AuditFilter, AuditRecorder, Checkpoint
+from application.ports.clock import Clock, IdGenerator
+from domain.access.actor import Actor
+from domain.identifiers import EventId
+from domain.records.audit import (
+    AuditEntry,
+    AuditOutcome,
+    AuditTarget,
+    ChainedEvent,
+    ChainHead,
+    chained,
+    entry,
+)
+
+
+class AuditTrail(Struct):
+    """The stored rows; share one between the unit of work and the archive."""
+
+    head: ChainHead = field(default_factory=ChainHead)
+    rows: list[ChainedEvent] = field(default_factory=list[ChainedEvent])
+    checkpoints: dict[int, Checkpoint] = field(default_factory=dict[int, Checkpoint])
+
+
+class MemoryAuditRecorder(AuditRecorder):
+    """Collects events; `write` puts them at the end of the chain."""
+
+    def __init__(self, trail: AuditTrail, clock: Clock, ids: IdGenerator) -> None:
+        """One for each transaction."""
+        self._trail = trail
+        self._clock = clock
+        self._ids = ids
+        self.entries: list[AuditEntry] = []
+
+    def record(
+        self,
+        by: Actor,
+        action: str,
+        target: AuditTarget,
+        *,
+        before: object = None,
+        after: object = None,
+        reason: str | None = None,
+        outcome: AuditOutcome = AuditOutcome.SUCCESS,
+    ) -> None:
+        """Note an act."""
+        self.entries.append(
+            entry(
+                by,
+                action,
+                target,
+                event_id=EventId(self._ids.new_id()),
+                at_ms=self._clock.now_ms(),
+                outcome=outcome,
+                reason=reason,
+                before=before,
+                after=after,
+            )
+        )
+
+    def write(self) -> None:
+        """Chain what was noted."""
+        if not self.entries:
+            return
+        rows = chained(self._trail.head, self.entries)
+        self._trail.rows.extend(rows)
+        self._trail.head = ChainHead(sequence=rows[-1].sequence, hash=rows[-1].hash)
+        self.entries.clear()
+
+
+class MemoryAuditArchive(AuditArchive):
+    """Reads a trail."""
+
+    def __init__(self, trail: AuditTrail) -> None:
+        """`trail` is the one that transactions write."""
+        self._trail = trail
+
+    async def head(self) -> ChainHead:
+        """Return where the chain ends."""
+        return self._trail.head
+
+    async def rows(self, after: int, limit: int) -> Sequence[ChainedEvent]:
+        """Return rows in order."""
+        return [row for row in self._trail.rows if row.sequence > after][:limit]
+
+    async def search(
+        self, wanted: AuditFilter, *, before: int | None, limit: int
+    ) -> Sequence[ChainedEvent]:
+        """Return the newest rows first."""
+        found = [
+            row
+            for row in reversed(self._trail.rows)
+            if (before is None or row.sequence < before) and _matches(row.entry(), wanted)
+        ]
+        return found[:limit]
+
+    async def count(self, wanted: AuditFilter) -> int:
+        """Return how many events there are."""
+        return sum(_matches(row.entry(), wanted) for row in self._trail.rows)
+
+    async def checkpoints(self) -> Sequence[Checkpoint]:
+        """Return all checkpoints, oldest first."""
+        return [each for _, each in sorted(self._trail.checkpoints.items())]
+
+    async def add_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Store a checkpoint, unless there is one for the event."""
+        self._trail.checkpoints.setdefault(checkpoint.sequence, checkpoint)
+
+
+def _matches(found: AuditEntry, wanted: AuditFilter) -> bool:
+    exact = (
+        (wanted.actor_id, found.actor_id),
+        (wanted.target_kind, found.target.kind),
+        (wanted.target_id, found.target.id),
+        (wanted.outcome, found.outcome),
+        (wanted.ip, found.ip),
+        (wanted.request_id, found.request_id),
+    )
+    action = wanted.action
+    text = (wanted.text or "").lower()
+    return (
+        all(value is None or value == is_there for value, is_there in exact)
+        and (
+            action is None
+            or found.action == action
+            or (action.endswith(".") and found.action.startswith(action))
+        )
+        and (wanted.since_ms is None or found.at_ms >= wanted.since_ms)
+        and (wanted.until_ms is None or found.at_ms < wanted.until_ms)
+        and (text in found.actor_name.lower() or text in found.target.name.lower())
+    )

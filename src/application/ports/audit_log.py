@@ -1,0 +1,136 @@
+"""The administrative audit trail (audit.md section 2)."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from domain.access.actor import Actor
+from domain.records.audit import AuditOutcome, AuditTarget, ChainedEvent, ChainHead
+
+
+class AuditRecorder(Protocol):
+    """The trail inside a transaction: what is recorded is committed with the change, or not at all.
+
+    A transaction that changed something and recorded nothing cannot be committed.
+    """
+
+    @abstractmethod
+    def record(
+        self,
+        by: Actor,
+        action: str,
+        target: AuditTarget,
+        *,
+        before: object = None,
+        after: object = None,
+        reason: str | None = None,
+        outcome: AuditOutcome = AuditOutcome.SUCCESS,
+    ) -> None:
+        """Note an act; `commit` gives it its place in the chain.
+
+        Args:
+            by: who acts.
+            action: `kind.verb`, e.g. `key.rotate`.
+            target: what is acted on.
+            before: the object as it was; None for one that is made. Secrets are masked.
+            after: the object as it is now; None for one that is removed.
+            reason: in the words of who acts.
+            outcome: for what was refused or failed; nothing else may change then.
+        """
+        ...
+
+
+class AuditFilter(Struct, frozen=True, kw_only=True):
+    """Which events to return: all conditions hold; None leaves one out.
+
+    Attributes:
+        action: exact, or a prefix that ends in `.`.
+        since_ms, until_ms: first instant within, first instant beyond (Unix milliseconds).
+        text: part of the actor's or target's name, whatever its case.
+    """
+
+    actor_id: str | None = None
+    action: str | None = None
+    target_kind: str | None = None
+    target_id: str | None = None
+    outcome: AuditOutcome | None = None
+    ip: str | None = None
+    request_id: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+    text: str | None = None
+
+
+class Checkpoint(Struct, frozen=True, kw_only=True):
+    """A signed statement: at this instant the chain ended with this event.
+
+    `signature` is Ed25519 over `sequence`, hash and instant (see `signed_text`), by key `key_id`.
+    """
+
+    sequence: int
+    hash: bytes
+    at_ms: int
+    key_id: str
+    signature: bytes
+
+    def signed_text(self) -> bytes:
+        """Return the bytes that are signed."""
+        return f"thinkwatch.audit/1 {self.sequence} {self.hash.hex()} {self.at_ms}".encode()
+
+
+class AuditArchive(Protocol):
+    """The trail as it is stored, outside of transactions. Nothing here changes an event."""
+
+    @abstractmethod
+    async def head(self) -> ChainHead:
+        """Return where the store says that the chain ends."""
+        ...
+
+    @abstractmethod
+    async def rows(self, after: int, limit: int) -> Sequence[ChainedEvent]:
+        """Return up to `limit` rows with a number over `after`, in order."""
+        ...
+
+    @abstractmethod
+    async def search(
+        self, wanted: AuditFilter, *, before: int | None, limit: int
+    ) -> Sequence[ChainedEvent]:
+        """Return the newest rows first; with `before`, those with a smaller number."""
+        ...
+
+    @abstractmethod
+    async def count(self, wanted: AuditFilter) -> int:
+        """Return how many events there are."""
+        ...
+
+    @abstractmethod
+    async def checkpoints(self) -> Sequence[Checkpoint]:
+        """Return all checkpoints, oldest first."""
+        ...
+
+    @abstractmethod
+    async def add_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Store a checkpoint; one for the same event is replaced by nothing: the first stays."""
+        ...
+
+
+class Signer(Protocol):
+    """Signs checkpoints; the key is derived from the installation's key ring."""
+
+    @property
+    @abstractmethod
+    def key_id(self) -> str:
+        """Name of the key that signs now."""
+        ...
+
+    @abstractmethod
+    def sign(self, content: bytes) -> bytes:
+        """Return a signature by the present key."""
+        ...
+
+    @abstractmethod
+    def verify(self, content: bytes, signature: bytes, key_id: str) -> bool | None:
+        """Tell whether the signature is right; None when the key is not in the ring."""
+        ...
