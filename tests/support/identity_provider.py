@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -109,6 +109,7 @@ class IdentityProvider:
     token_answer: dict[str, Any] = field(default_factory=dict[str, Any])
     userinfo: dict[str, Any] = field(default_factory=dict[str, Any])
     raw: dict[str, tuple[int, bytes]] = field(default_factory=dict[str, tuple[int, bytes]])
+    during_exchange: Callable[[], Awaitable[object]] | None = None
     paths: list[str] = field(default_factory=list[str])
     token_requests: list[tuple[dict[str, str], dict[str, str]]] = field(
         default_factory=list[tuple[dict[str, str], dict[str, str]]]
@@ -172,6 +173,8 @@ class IdentityProvider:
             received = await peer.request()
             path = received.line.split()[1].decode()
             self.paths.append(path)
+            if path == "/token" and self.during_exchange is not None:
+                await self.during_exchange()
             headers = {name.decode(): value.decode() for name, value in received.headers}
             status, document = self._answer(path, headers, received.body.decode())
             content = json.dumps(document).encode()

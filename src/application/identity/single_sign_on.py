@@ -1,13 +1,11 @@
 """Signing in through an identity provider: there and back, and what becomes of who comes back."""
 
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from hashlib import sha256
 
 import structlog
-from domain.access.actor import Actor, Origin, system_actor
-from domain.access.permissions import Permission
-from domain.records.audit import AuditOutcome
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -23,6 +21,8 @@ from application.ports.single_sign_on import (
 )
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.accounts import User
+from domain.access.actor import Actor, Origin, system_actor
+from domain.access.permissions import Permission
 from domain.access.single_sign_on import (
     ATTEMPT_LASTS_MS,
     SsoAttempt,
@@ -41,8 +41,10 @@ from domain.access.sso_failures import SsoFailure, sso_failed
 from domain.access.sso_presets import SsoPreset
 from domain.errors import AccessDenied, InvalidRequest, SingleSignOnFailed
 from domain.identifiers import SsoProviderId, UserId
+from domain.records.audit import AuditOutcome
 from domain.secret import Secret
 
+_CODE = re.compile(r"[ -~]{1,8192}")  # RFC 6749 appendix A.11
 _RANDOM_BYTES = 32  # 43 characters: what RFC 7636 wants of a verifier, and nobody guesses
 
 log = structlog.get_logger(__name__)
@@ -285,6 +287,8 @@ class SingleSignOn:
             raise sso_failed(SsoFailure.PROVIDER_REFUSED, detail)
         if callback.code is None:
             raise sso_failed(SsoFailure.PROVIDER_REFUSED, "no code came back")
+        if not _CODE.fullmatch(callback.code.reveal()):
+            raise sso_failed(SsoFailure.CODE_REFUSED, "it is no code")
         sealed, context = provider.sealed_client_secret, client_secret_context(provider.id)
         try:
             secret = None if sealed is None else self._cipher.open(sealed, context=context)
@@ -428,7 +432,9 @@ def _provider_as_actor(provider: SsoProvider) -> Actor:
 
 
 def _hashed(secret: Secret | None) -> bytes:
-    return b"" if secret is None else sha256(secret.reveal().encode()).digest()
+    return (
+        b"" if secret is None else sha256(secret.reveal().encode("utf-8", "surrogatepass")).digest()
+    )
 
 
 def _verifier_context(state_hash: bytes) -> str:

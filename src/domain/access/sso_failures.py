@@ -93,4 +93,5 @@ _SENTENCES = {
 def sso_failed(reason: SsoFailure, detail: str = "") -> SingleSignOnFailed:
     """Return the error for a reason; `detail` is for the log and is cut to a bearable length."""
     message = _SENTENCES.get(reason, _ANSWER)
-    return SingleSignOnFailed(reason.value, message, detail=detail[:_LONGEST_DETAIL])
+    readable = detail[:_LONGEST_DETAIL].encode("utf-8", "replace").decode()
+    return SingleSignOnFailed(reason.value, message, detail=readable)

@@ -286,6 +286,10 @@ class TestTheWayBack:
             ({"error": "access_denied", "code": "code-1"}, SsoFailure.PROVIDER_REFUSED),
             ({"iss": "https://evil.example.com"}, SsoFailure.WRONG_ISSUER),
             ({"code": "made up"}, SsoFailure.CODE_REFUSED),
+            ({"code": "\ud800"}, SsoFailure.CODE_REFUSED),
+            ({"code": "x" * 8193}, SsoFailure.CODE_REFUSED),
+            ({"state": "\ud800"}, SsoFailure.UNKNOWN_ATTEMPT),
+            ({"error": "\ud800"}, SsoFailure.PROVIDER_REFUSED),
         ],
     )
     async def test_what_comes_back_wrong_is_refused(
@@ -316,6 +320,23 @@ class TestTheWayBack:
         expected = SsoFailure.PROVIDER_INACTIVE if disable else SsoFailure.CONFIGURATION_CHANGED
         assert await reason_of(world.here.finish(begun, back)) == expected
         assert await world.here.sso.offered() == []
+
+    async def test_a_provider_that_changes_during_the_exchange_signs_nobody_in(
+        self, world: World
+    ) -> None:
+        provider = await world.active(provisions=True, default_role="viewer")
+        manage, admin = world.here.manage, world.here.admin
+        for change, reason in (
+            (lambda: manage.disable(admin, provider.id), SsoFailure.PROVIDER_INACTIVE),
+            (lambda: manage.remove(admin, provider.id), SsoFailure.PROVIDER_INACTIVE),
+        ):
+            world.there.during_exchange = change
+            assert await reason_of(world.round()) == reason
+            world.there.during_exchange = None
+            if await manage.all(admin):
+                await manage.activate(admin, provider.id)
+        async with world.here.uow.begin() as tx:
+            assert len(await tx.users.all()) == 1
 
     async def test_a_provider_removed_meanwhile_is_unknown(self, world: World) -> None:
         provider = await world.active(provisions=True, default_role="viewer")
@@ -410,6 +431,21 @@ class TestLinkAndTest:
         assert await reason_of(finish) == SsoFailure.CONFIGURATION_CHANGED
         stored = await world.here.manage.find(world.here.admin, provider.id)
         assert stored.tested_at_ms is None
+
+    async def test_a_test_during_which_the_configuration_changes_proves_nothing(
+        self, world: World
+    ) -> None:
+        provider = await world.here.draft(world.there.issuer)
+        manage, admin = world.here.manage, world.here.admin
+        await manage.discover(admin, provider.id)
+
+        async def change() -> None:
+            await manage.edit(admin, provider.id, SsoChange(client_secret=Secret("new")))
+            await manage.discover(admin, provider.id)
+
+        world.there.during_exchange = change
+        assert await reason_of(world.proven(provider.id)) == SsoFailure.CONFIGURATION_CHANGED
+        assert (await manage.find(admin, provider.id)).tested_at_ms is None
 
     async def test_a_test_needs_its_permission_and_a_link_a_user(self, world: World) -> None:
         provider = await world.active()
