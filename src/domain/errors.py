@@ -15,7 +15,8 @@ DomainError
 │   ├── AddressNotAllowed          the key's IP allow-list does not cover the client
 │   ├── PermissionDenied           no role allows it, or one denies it
 │   ├── BeyondOwnRights            it would give somebody more than the actor may do
-│   └── TokenRequired              console call without the set-up token
+│   ├── TokenRequired              console call without the set-up token
+│   └── SingleSignOnFailed         an identity provider's answer, or what it says, is not good enough
 ├── InvalidRequest                 the caller's body or parameters; `param` names the field
 │   ├── BodyTooLarge
 │   ├── BodyTimeout                the body did not arrive in time
@@ -189,6 +190,23 @@ class TokenRequired(AccessDenied):
     def __init__(self) -> None:
         """Fixed text."""
         super().__init__("A valid bearer token is required.")
+
+
+class SingleSignOnFailed(AccessDenied):
+    """A sign-in through an identity provider did not work out.
+
+    Attributes:
+        reason: why, from a closed list (`domain.access.sso_failures`); for the log and for tests.
+        detail: more for the log and for administrators; it may quote the provider's own words.
+    """
+
+    code = "single_sign_on_failed"
+
+    def __init__(self, reason: str, message: str, *, detail: str = "") -> None:
+        """`message` is a safe sentence for whoever signs in."""
+        super().__init__(message)
+        self.reason = reason
+        self.detail = detail
 
 
 class InvalidRequest(DomainError):

@@ -4,6 +4,7 @@ from typing import NewType
 
 UserId = NewType("UserId", str)
 TeamId = NewType("TeamId", str)
+SsoProviderId = NewType("SsoProviderId", str)
 ApiKeyId = NewType("ApiKeyId", str)
 LineageId = NewType("LineageId", str)
 ProviderId = NewType("ProviderId", str)

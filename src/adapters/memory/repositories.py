@@ -16,6 +16,7 @@ from application.ports.repositories import (
 )
 from domain.access.accounts import Team, User
 from domain.access.roles import Assignment, RoleDefinition
+from domain.access.single_sign_on import SsoAttempt, SsoIdentity, SsoProvider
 from domain.accounting.pricing import Price, PriceList
 from domain.errors import Conflict, NotFound
 from domain.identifiers import ApiKeyId, LineageId, ModelId, ProviderId, TeamId, UserId
@@ -46,6 +47,11 @@ class Draft(Struct):
     settings: dict[str, SettingValue] = field(default_factory=dict[str, SettingValue])
     limits: dict[str, Limit] = field(default_factory=dict[str, Limit])
     overrides: dict[str, Override] = field(default_factory=dict[str, Override])
+    sso_providers: dict[str, SsoProvider] = field(default_factory=dict[str, SsoProvider])
+    sso_identities: dict[tuple[str, str, str], SsoIdentity] = field(
+        default_factory=dict[tuple[str, str, str], SsoIdentity]
+    )
+    sso_attempts: dict[bytes, SsoAttempt] = field(default_factory=dict[bytes, SsoAttempt])
     changed: set[Section] = field(default_factory=set[Section])
 
     def copy(self) -> "Draft":

@@ -19,6 +19,11 @@ from adapters.memory.repositories import (
     MemoryUsers,
 )
 from adapters.memory.roles import MemoryRoles
+from adapters.memory.single_sign_on import (
+    MemorySsoAttempts,
+    MemorySsoIdentities,
+    MemorySsoProviders,
+)
 from application.ports.change_feed import Change, ChangeFeed, Section
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
@@ -62,6 +67,9 @@ class MemoryTransaction(Transaction):
         self.limits = MemoryLimits(self._draft)
         self.overrides = MemoryLimitOverrides(self._draft)
         self.settings = MemorySettings(self._draft)
+        self.sso_providers = MemorySsoProviders(self._draft)
+        self.sso_identities = MemorySsoIdentities(self._draft)
+        self.sso_attempts = MemorySsoAttempts(self._draft)
 
     async def commit(self) -> None:
         """Replace the state, raise revisions, tell the feed."""

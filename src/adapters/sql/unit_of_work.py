@@ -17,6 +17,7 @@ from adapters.sql.providers import SqlProviders
 from adapters.sql.roles import SqlRoles
 from adapters.sql.session import Session
 from adapters.sql.settings import SqlStoredSettings
+from adapters.sql.single_sign_on import SqlSsoAttempts, SqlSsoIdentities, SqlSsoProviders
 from adapters.sql.tables import ConfigRevisionRow
 from application.ports.change_feed import Change, ChangeFeed
 from application.ports.clock import Clock, IdGenerator
@@ -52,6 +53,9 @@ class SqlTransaction(Transaction):
         self.limits = SqlLimits(shared)
         self.overrides = SqlLimitOverrides(shared)
         self.settings = SqlStoredSettings(shared)
+        self.sso_providers = SqlSsoProviders(shared)
+        self.sso_identities = SqlSsoIdentities(shared)
+        self.sso_attempts = SqlSsoAttempts(shared)
 
     async def commit(self) -> None:
         """Raise the revisions, chain the audit events, commit, tell the feed."""

@@ -16,6 +16,7 @@ from application.ports.repositories import (
     Teams,
     Users,
 )
+from application.ports.single_sign_on import SsoAttempts, SsoIdentities, SsoProviders
 
 
 class Transaction(Protocol):
@@ -30,6 +31,9 @@ class Transaction(Protocol):
     limits: Limits
     overrides: LimitOverrides
     settings: StoredSettings
+    sso_providers: SsoProviders
+    sso_identities: SsoIdentities
+    sso_attempts: SsoAttempts
     audit: AuditRecorder
 
     @abstractmethod

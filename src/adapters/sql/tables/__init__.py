@@ -14,6 +14,7 @@ from adapters.sql.tables.limits import (
 )
 from adapters.sql.tables.people import TeamMemberRow, TeamRow, UserRow
 from adapters.sql.tables.settings import ConfigRevisionRow, SettingRow
+from adapters.sql.tables.single_sign_on import SsoAttemptRow, SsoIdentityRow, SsoProviderRow
 
 __all__ = [
     "ApiKeyRow",
@@ -36,6 +37,9 @@ __all__ = [
     "RoleRow",
     "RouteRow",
     "SettingRow",
+    "SsoAttemptRow",
+    "SsoIdentityRow",
+    "SsoProviderRow",
     "TeamMemberRow",
     "TeamRow",
     "UserRow",
