@@ -2,10 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from domain.access.actor import Actor
-from domain.access.permissions import Permission
-from domain.access.roles import BUILT_IN, rights_of
-from domain.records.audit import AuditTarget
 from msgspec import UNSET, Struct, UnsetType, structs
 
 from application.ports.clock import Clock, IdGenerator
@@ -13,6 +9,9 @@ from application.ports.secrets import SecretCipher
 from application.ports.single_sign_on import OpenIdConnect
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.accounts import User
+from domain.access.actor import Actor
+from domain.access.permissions import Permission
+from domain.access.roles import BUILT_IN, rights_of
 from domain.access.single_sign_on import (
     SsoProvider,
     activated,
@@ -31,6 +30,7 @@ from domain.errors import (
     ValidationFailed,
 )
 from domain.identifiers import SsoProviderId, UserId
+from domain.records.audit import AuditTarget
 from domain.secret import Secret
 
 _MISSING = "There is no such identity provider."

@@ -1,12 +1,11 @@
 """Accounts of people who come from an identity provider: found, linked, made, kept in step."""
 
-from domain.access.actor import Actor
-from domain.records.audit import AuditTarget
 from msgspec import Struct
 from msgspec.structs import replace
 
 from application.ports.unit_of_work import Transaction
 from domain.access.accounts import Role, User, UserKind, UserState
+from domain.access.actor import Actor
 from domain.access.single_sign_on import SsoIdentity, SsoProvider
 from domain.access.sso_claims import IdentityClaims
 from domain.access.sso_decision import (
@@ -22,6 +21,7 @@ from domain.access.sso_decision import (
 )
 from domain.identifiers import UserId
 from domain.names import title_fault
+from domain.records.audit import AuditTarget
 
 
 class Settled(Struct, frozen=True, kw_only=True):

@@ -24,7 +24,8 @@ MASK = "…"
 LONGEST_STATE = 64 * 1024
 """Bytes of one of before and after; a longer one is replaced by a note of its size and digest."""
 LONGEST_TEXT = 2_000
-_SECRET_NAMES = ("secret", "password", "credential", "token", "hash", "sealed", "private_key")
+_SECRET_ANYWHERE = ("secret", "password", "credential", "sealed", "private_key", "api_key")
+_SECRET_AT_THE_END = ("token", "hash", "verifier")
 
 State = Mapping[str, object]
 """An object before or after a change, as plain JSON values with secrets masked."""
@@ -213,12 +214,16 @@ def _clean(name: str, value: object) -> object:
             return [_clean(name, member) for member in cast("list[object]", value)]
         case bytes() | bytearray():
             return MASK
-        case str() if value and any(part in name.lower() for part in _SECRET_NAMES):
+        case str() if value and _names_a_secret(name.lower()):
             return MASK
         case str():
             return value.replace("\x00", "").encode("utf-8", "replace").decode()
         case _:
             return value
+
+
+def _names_a_secret(name: str) -> bool:
+    return name.endswith(_SECRET_AT_THE_END) or any(part in name for part in _SECRET_ANYWHERE)
 
 
 def _text(value: str | None) -> str | None:
