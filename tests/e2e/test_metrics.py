@@ -11,11 +11,16 @@ import pytest
 
 from entrypoints.parent_death import CHILD_PROCESS
 from tests.support.program import Program, program, wait_until
+from tests.support.small_disk import mounted_disk
 
 TOKEN = "metrics-token-of-a-test"
 OWNER = "admin@thinkwatch.local"
 BODY = {"model": "demo", "messages": [{"role": "user", "content": "Hi"}]}
 CLIENTS = 20
+MORE_MODELS = 20
+"""So many label sets that the first 64 KiB of a file do not hold them."""
+EACH = 8
+ROOM = 4 * 2**20
 
 
 def gateway_processes(running: Program) -> list[int]:
@@ -43,17 +48,23 @@ def total(running: Program, metric: str) -> float:
     return sum(value for name, value in page(running).items() if name.startswith(metric))
 
 
-async def ask(running: Program, key: str, count: int) -> None:
-    """Send requests over connections that are spread over the processes."""
+def off(running: Program) -> list[str]:
+    return [line for line in running.log.read_text().splitlines() if "metrics_off" in line]
 
-    async def one() -> None:
-        async with httpx.AsyncClient(timeout=30) as client:
-            url = f"http://127.0.0.1:{running.gateway_port}/v1/chat/completions"
-            answer = await client.post(url, json=BODY, headers={"authorization": f"Bearer {key}"})
+
+async def ask(running: Program, key: str, count: int, model: str = "demo") -> None:
+    """Send requests, each over a connection of its own: so they are spread over the processes."""
+    body = BODY | {"model": model}
+    url = f"http://127.0.0.1:{running.gateway_port}/v1/chat/completions"
+    limits = httpx.Limits(max_keepalive_connections=0)
+    async with httpx.AsyncClient(timeout=30, limits=limits) as client:
+
+        async def one() -> None:
+            answer = await client.post(url, json=body, headers={"authorization": f"Bearer {key}"})
             assert answer.status_code in (200, 429)
 
-    for _ in range(0, count, CLIENTS):
-        await asyncio.gather(*(one() for _ in range(CLIENTS)))
+        for _ in range(0, count, CLIENTS):
+            await asyncio.gather(*(one() for _ in range(min(count, CLIENTS))))
 
 
 def test_metrics_are_those_of_all_processes_and_never_go_back() -> None:
@@ -94,6 +105,47 @@ def test_metrics_are_those_of_all_processes_and_never_go_back() -> None:
         assert page(running)['audit_sink_lag_seconds{sink="clickhouse"}'] < 60
         assert page(running)["journal_bytes"] > 0
         assert running.stop() == 0
+
+
+def test_a_full_disk_takes_metrics_away_but_no_process_and_no_request() -> None:
+    names = [f"demo-{number}" for number in range(MORE_MODELS)]
+    price = {"input": 1, "output": 1}
+    models = [
+        {"name": name, "price": price, "routes": [{"provider": "demo", "upstream_model": "demo"}]}
+        for name in names
+    ]
+    with program(METRICS_BEARER_TOKEN=TOKEN) as running:
+        metrics = running.data_dir / "metrics"
+        metrics.mkdir(mode=0o700, parents=True)
+        with mounted_disk(metrics, ROOM) as disk:
+            ready = running.start("--workers", "2")
+            key = ready.api_key
+            assert key is not None
+            serving = gateway_processes(running)
+            disk.fill()
+            document = running.directory / "models.json"
+            document.write_text(json.dumps({"version": 1, "models": models}))
+            assert running.run("apply", "-f", str(document)).code == 0
+            for name in names:
+                asyncio.run(ask(running, key, EACH, name))
+            assert gateway_processes(running) == serving
+            assert len(off(running)) == 2, "each gateway has said so once"
+            counted = total(running, "gateway_requests_total")
+            assert 0 < counted <= MORE_MODELS * EACH
+
+            killed = serving[0]
+            os.kill(killed, signal.SIGKILL)
+            disk.fill()  # with what it left behind, too
+            wait_until(
+                lambda: len(off(running)) == 3,
+                within_s=60,
+                what="a process that starts without room",
+            )
+            asyncio.run(ask(running, key, CLIENTS))
+            assert len(gateway_processes(running)) == len(serving)
+            assert total(running, "gateway_requests_total") >= counted
+            assert running.log.read_text().count("process_died") == 1, "the one that was killed"
+            assert running.stop() == 0
 
 
 @pytest.mark.parametrize("token", [None, TOKEN])

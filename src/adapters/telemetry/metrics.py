@@ -4,7 +4,8 @@ With `PROMETHEUS_MULTIPROC_DIR` in the environment of a process before it starts
 keeps every value in a memory-mapped file there: increments survive `kill -9`, and any process can
 merge all files. The parent wipes the directory when a server starts; counters of processes that
 died since stay, so they never go back. Gauges tell of processes that live: the parent removes those
-of one that died (`forget_process`).
+of one that died (`forget_process`). On a full disk values stay in the memory of their process, and
+the page lacks them until there is room (adapters/telemetry/reserved.py).
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from adapters.telemetry.bounded import Bound, LabelValues
+from adapters.telemetry.reserved import reserve_before_mapping
 from application.ports.telemetry import MetricsPage, Telemetry
 from domain.records.events import Outcome, RequestRecord
 
@@ -59,6 +61,7 @@ class PrometheusTelemetry(Telemetry, MetricsPage):
 
     def __init__(self, shared: Path | None = None) -> None:
         """`shared` is the directory of all processes' values; None: this process alone."""
+        reserve_before_mapping()
         make = _Maker()
         self._registry = make.registry
         self._shared = shared
