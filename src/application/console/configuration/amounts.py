@@ -2,8 +2,6 @@
 
 from decimal import Decimal
 
-from msgspec.structs import asdict
-
 from application.console.configuration.document import PriceEntry
 from domain.accounting.pricing import Price
 from domain.identifiers import PriceId
@@ -31,7 +29,8 @@ def check_price(path: str, price: PriceEntry | None, faults: list[str]) -> None:
     """Add a fault for each amount of a price that cannot be stored."""
     if price is None:
         return
-    for name, amount in asdict(price).items():
+    for name in PRICE_FIELDS:
+        amount: Decimal | None = getattr(price, name)
         if amount is not None and (fault := amount_fault(amount, PRICE_PLACES)):
             faults.append(f"{path}.{name}: {fault}")
 
