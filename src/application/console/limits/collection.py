@@ -205,7 +205,7 @@ class LimitCollection(Generic[L, E, P, V]):
             reach = await LimitReach.read(tx, by)
             names = reach.shown
             present, wanted = await self._intended(tx, reach, row)
-            reach.require(Permission.LIMITS_WRITE, wanted.holder, missing=self._missing)
+            reach.require(Permission.LIMITS_WRITE, wanted.holder)
             wanted = begun(wanted, present, now_ms)
             shown = self._versioned(present, names) if present is not None else None
             require_version(shown, if_match, self._family.name)
@@ -254,9 +254,10 @@ class LimitCollection(Generic[L, E, P, V]):
             raise InvalidRequest("'update' needs 'changes'.", param="changes")
         names = reach.shown
         wanted = merged(self._family.write(present, names), changes)
-        if not names.knows(present.holder) and wanted.subject == names.text(present.holder):
+        stays = wanted.subject == names.text(present.holder)
+        if stays and not names.knows(present.holder):
             raise Conflict("What this limit hangs on is gone; it can only be deleted.")
-        parsed = self._family.parse(wanted, reach.names, present.id)
+        parsed = self._family.parse(wanted, names if stays else reach.names, present.id)
         if type(parsed) is not type(present):
             raise InvalidRequest(
                 "A rule cannot become a concurrency cap, nor the other way round.", param="metric"

@@ -134,9 +134,7 @@ class ManageOverrides:
             if limit is None or not reach.sees(limit.holder):
                 raise NotFound("There is no limit with this id.")
             subject = subject_of(entry.subject, limit, reach.names)
-            reach.require_subject(
-                Permission.OVERRIDES_WRITE, subject, missing="There is no such subject."
-            )
+            reach.require_subject(Permission.OVERRIDES_WRITE, subject)
             override = Override(
                 id=self._ids.new_id(),
                 limit_id=limit.id,

@@ -81,19 +81,25 @@ class LimitReach(Struct, frozen=True, kw_only=True):
         """Tell whether the limits and the use of one subject may be seen."""
         return self.sees(_holder(subject))
 
-    def require(self, permission: Permission, holder: Holder, *, missing: str) -> None:
+    def require(
+        self, permission: Permission, holder: Holder, *, missing: str | None = None
+    ) -> None:
         """Raise unless what hangs on the holder may be changed.
 
         Raises:
-            NotFound: it may not even be seen; `missing` is the text.
+            NotFound: it may not even be seen, and `missing` says so; without `missing` the actor
+                has named the holder, so he knows that it is there.
             PermissionDenied
         """
         target = self._target_of_changes(holder)
-        if not self.sees(holder) and not self.by.allows(permission, target):
+        hidden = not self.sees(holder) and not self.by.allows(permission, target)
+        if hidden and missing is not None:
             raise NotFound(missing)
         self.by.require(permission, target)
 
-    def require_subject(self, permission: Permission, subject: Subject, *, missing: str) -> None:
+    def require_subject(
+        self, permission: Permission, subject: Subject, *, missing: str | None = None
+    ) -> None:
         """Raise like `require`, about what concerns one subject alone."""
         self.require(permission, _holder(subject), missing=missing)
 

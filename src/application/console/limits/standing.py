@@ -158,9 +158,7 @@ class LimitStandings:
         async with self._uow.begin() as tx:
             state = await _State.read(tx, by)
             subject = _reset_subject(wish, state)
-            state.reach.require_subject(
-                Permission.LIMITS_WRITE, subject, missing="There is no limit with this id."
-            )
+            state.reach.require_subject(Permission.LIMITS_WRITE, subject)
             chain = await chain_around(tx, subject)
         now_ms = self._clock.now_ms()
         chosen: list[ExplainedLimit] = []
