@@ -156,7 +156,7 @@ async def test_routes_are_listed_drained_brought_back_and_reset(desk: Desk) -> N
     assert dry[1].endswith("drained by set-up token")
     assert dry[2] == "nothing was changed"
     drained = await desk.printed("drain", "big@first")
-    assert drained[1].endswith("drained by console")
+    assert drained[1].endswith("drained by set-up token")
     assert [order.drain.drained for order in await desk.orders()] == [True]
     assert (await desk.printed("undrain", "big@first"))[1].endswith("closed")
     assert (await desk.printed("reset", "big@first"))[1].endswith("closed")
