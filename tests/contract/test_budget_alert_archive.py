@@ -86,6 +86,27 @@ async def test_newest_come_first_and_no_more_than_asked_for(archive: BudgetAlert
     assert [each.percent for each in await archive.newest(3)] == [100, 95, 80]
 
 
+@pytest.mark.parametrize(
+    ("among", "found"),
+    [
+        ({"user": frozenset({"u1", "u3"})}, ["u1"]),
+        ({"user": frozenset({"u1"}), "team": frozenset({"t1"})}, ["t1", "u1"]),
+        ({"user": frozenset({"t1"}), "team": frozenset({"u1"})}, list[str]()),
+        ({"user": frozenset[str]()}, list[str]()),
+        (dict[str, frozenset[str]](), list[str]()),
+        (None, ["t1", "u2", "u1"]),
+    ],
+)
+async def test_only_those_about_the_subjects_asked_for_are_returned(
+    archive: BudgetAlertArchive, among: dict[str, frozenset[str]] | None, found: list[str]
+) -> None:
+    await archive.add(alert(subject_id="u1", occurred_at_ms=MONDAY_MS))
+    await archive.add(alert(subject_id="u2", occurred_at_ms=MONDAY_MS + 1))
+    await archive.add(alert(subject_kind="team", subject_id="t1", occurred_at_ms=MONDAY_MS + 2))
+    newest = await archive.newest(len(found) or 1, among=among)
+    assert [each.subject_id for each in newest] == found
+
+
 async def test_a_database_that_is_away_is_said_to_be() -> None:
     engine = create_engine("postgresql://nobody@127.0.0.1:1/none", pool_size=0)
     with pytest.raises(ServiceUnavailable):

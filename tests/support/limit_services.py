@@ -31,6 +31,6 @@ def limit_services(
         budgets=BudgetCollection(uow, clock, ids),
         overrides=ManageOverrides(uow, clock, ids),
         standings=LimitStandings(uow, counters, counters, clock),
-        alerts=BudgetAlertList(alerts or MemoryBudgetAlerts()),
+        alerts=BudgetAlertList(alerts or MemoryBudgetAlerts(), uow),
         requests=IdempotentRequests(keys or MemoryIdempotencyKeys(), clock, ids),
     )

@@ -14,6 +14,7 @@ from application.ports.request_log import (
     RequestFilter,
     RequestLog,
 )
+from domain.access.rights import Area
 from domain.records.events import RequestRecord
 
 HOUR_MS = 3600 * 1000
@@ -38,6 +39,9 @@ SETTINGS output_format_json_quote_64bit_integers = 0,
     output_format_json_quote_denormals = 0,
     max_execution_time = 20
 FORMAT JSONEachRow"""
+
+
+_Values = dict[str, str | int | list[str]]
 
 
 class Stored(Struct, frozen=True):
@@ -113,25 +117,41 @@ class ClickHouseRequestLog(RequestLog):
         )
         return _stored.decode(lines[0]).stored_at_ms
 
-    async def _newest(self, conditions: list[str], values: dict[str, str | int]) -> list[bytes]:
+    async def _newest(self, conditions: list[str], values: _Values) -> list[bytes]:
         return await self._lines(
             f"SELECT {_COLUMNS} FROM requests FINAL {_where(conditions)} "  # noqa: S608
             "ORDER BY started_at_ms DESC, event_id DESC LIMIT {limit:UInt32}",
             values,
         )
 
-    async def _lines(self, query: str, values: dict[str, str | int]) -> list[bytes]:
+    async def _lines(self, query: str, values: _Values) -> list[bytes]:
         answer = await self._clickhouse.run(
             lambda client: client.raw_query(query + _FORMAT, parameters=dict(values))
         )
         return answer.splitlines()
 
 
-def _conditions(wanted: RequestFilter) -> tuple[list[str], dict[str, str | int]]:
-    values: dict[str, str | int] = {
+def _conditions(wanted: RequestFilter) -> tuple[list[str], _Values]:
+    values: _Values = {
         name: value for name in _CONDITIONS if (value := getattr(wanted, name)) is not None
     }
-    return [_CONDITIONS[name] for name in values], values
+    conditions = [_CONDITIONS[name] for name in values]
+    if wanted.within is not None:
+        conditions.append(_covered("allowed", wanted.within.allowed, values))
+        conditions.append(f"NOT {_covered('denied', wanted.within.denied, values)}")
+    return conditions, values
+
+
+def _covered(name: str, area: Area, values: _Values) -> str:
+    """Return the condition that a record belongs to the area; its parameters go to `values`."""
+    if area.everything:
+        return "(1 = 1)"
+    values[f"{name}_teams"] = sorted(area.team_ids)
+    within = f"hasAny(team_ids, {{{name}_teams:Array(String)}})"
+    if area.owner_id is None:
+        return f"({within})"
+    values[f"{name}_owner"] = area.owner_id
+    return f"({within} OR user_id = {{{name}_owner:String}})"
 
 
 def _where(conditions: list[str]) -> str:

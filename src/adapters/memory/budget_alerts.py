@@ -1,6 +1,6 @@
 """Alerts of budgets in process memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from application.ports.budget_alerts import BudgetAlert, BudgetAlertArchive
 
@@ -23,7 +23,14 @@ class MemoryBudgetAlerts(BudgetAlertArchive):
         )
         return self._alerts.setdefault(name, alert) is alert
 
-    async def newest(self, limit: int) -> Sequence[BudgetAlert]:
+    async def newest(
+        self, limit: int, *, among: Mapping[str, frozenset[str]] | None = None
+    ) -> Sequence[BudgetAlert]:
         """See `BudgetAlertArchive`."""
-        found = sorted(self._alerts.values(), key=lambda a: (a.occurred_at_ms, a.percent))
+        wanted = (
+            each
+            for each in self._alerts.values()
+            if among is None or each.subject_id in among.get(each.subject_kind, ())
+        )
+        found = sorted(wanted, key=lambda a: (a.occurred_at_ms, a.percent))
         return found[::-1][:limit]

@@ -43,6 +43,7 @@ class Draft(Struct):
     keys: dict[str, ApiKey] = field(default_factory=dict[str, ApiKey])
     removed_keys: dict[str, ApiKey] = field(default_factory=dict[str, ApiKey])
     providers: dict[str, ProviderSpec] = field(default_factory=dict[str, ProviderSpec])
+    removed_providers: dict[str, ProviderSpec] = field(default_factory=dict[str, ProviderSpec])
     models: dict[str, Model] = field(default_factory=dict[str, Model])
     settings: dict[str, SettingValue] = field(default_factory=dict[str, SettingValue])
     limits: dict[str, Limit] = field(default_factory=dict[str, Limit])
@@ -257,11 +258,22 @@ class MemoryProviders(Providers):
 
     async def remove(self, provider_id: ProviderId) -> None:
         """Delete the provider."""
-        self._existing(provider_id)
+        provider = self._existing(provider_id)
         routes = (route for model in self._draft.models.values() for route in model.routes)
         if any(route.provider_id == provider_id for route in routes):
             raise Conflict("The provider is still used by a route.")
+        self._draft.removed_providers[provider_id] = provider
         del self._draft.providers[provider_id]
+
+    async def restore(self, provider_id: ProviderId) -> None:
+        """Take the provider back, the last in the order."""
+        provider = self._draft.removed_providers.pop(provider_id, None)
+        if provider is None:
+            raise NotFound("There is no such provider.")
+        if any(other.name == provider.name for other in self._draft.providers.values()):
+            raise Conflict("A provider with this name exists already.")
+        self._draft.providers[provider_id] = provider
+        self._draft.changed.add(Section.CATALOG)
 
     def _existing(self, provider_id: ProviderId) -> ProviderSpec:
         if provider_id not in self._draft.providers:

@@ -12,6 +12,7 @@ from application.ports.request_log import (
     Position,
     RequestFilter,
     RequestLog,
+    owner_of,
 )
 from domain.errors import InvalidRequest
 from domain.records.events import Outcome, RequestRecord
@@ -90,4 +91,5 @@ def _matches(record: RequestRecord, wanted: RequestFilter) -> bool:
         and wanted.key_id in {None, record.key_id}
         and wanted.user in {None, record.user_id, record.user_email}
         and wanted.request_id in {None, record.request_id}
+        and (wanted.within is None or wanted.within.covers(owner_of(record)))
     )

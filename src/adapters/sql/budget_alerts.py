@@ -1,9 +1,20 @@
 """Alerts of budgets in PostgreSQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import structs
-from sqlalchemy import select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Text,
+    and_,
+    any_,
+    false,
+    literal,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -33,15 +44,25 @@ class SqlBudgetAlerts(BudgetAlertArchive):
         async with database_errors(), self._engine.begin() as connection:
             return await connection.scalar(statement) is not None
 
-    async def newest(self, limit: int) -> Sequence[BudgetAlert]:
+    async def newest(
+        self, limit: int, *, among: Mapping[str, frozenset[str]] | None = None
+    ) -> Sequence[BudgetAlert]:
         """See `BudgetAlertArchive`."""
         query = (
             select(BudgetAlertRow)
+            .where(true() if among is None else or_(false(), *map(_of, among.items())))
             .order_by(BudgetAlertRow.occurred_at.desc(), BudgetAlertRow.percent.desc())
             .limit(limit)
         )
         async with database_errors(), AsyncSession(self._engine) as session:
             return [_alert(row) for row in await session.scalars(query)]
+
+
+def _of(subjects: tuple[str, frozenset[str]]) -> ColumnElement[bool]:
+    kind, ids = subjects
+    # One array instead of a parameter each: there may be more of them than a statement can have.
+    known = any_(literal(sorted(ids), ARRAY(Text)))
+    return and_(BudgetAlertRow.subject_kind == kind, BudgetAlertRow.subject_id == known)
 
 
 def _alert(row: BudgetAlertRow) -> BudgetAlert:

@@ -5,15 +5,17 @@ import asyncio
 import msgspec
 from msgspec import Struct
 
+from application.console.catalog.providers import existing_provider
 from application.ports.clock import Clock, IdGenerator
 from application.ports.dialect import NOT_IN_URL, DialectCodec
 from application.ports.provider import Provider, ProviderCall, ProviderFactory, RemoteModel
 from application.ports.unit_of_work import UnitOfWork
 from application.ports.upstream import UpstreamTimeouts
+from domain.access.actor import Actor
+from domain.access.permissions import Permission
 from domain.errors import (
     DomainError,
     InvalidRequest,
-    NotFound,
     UnsupportedField,
     UpstreamCredentialRejected,
     UpstreamFailure,
@@ -102,32 +104,36 @@ class InspectProviders:
         self._clock = clock
         self._ids = ids
 
-    async def models(self, name: str) -> ModelsOffered:
-        """Return the models of the provider of that name.
+    async def models(self, by: Actor, reference: str) -> ModelsOffered:
+        """Return the models of the provider of that id or name.
 
         Raises:
+            PermissionDenied
             NotFound: there is no such provider.
             InvalidRequest: its configuration cannot work.
             UnsupportedField: it offers no list.
             UpstreamFailure: it could not be asked.
         """
-        spec, _ = await self._find(name)
+        by.require(Permission.PROVIDERS_TEST)
+        spec, _ = await self._find(reference)
         provider = self._factory.build(spec)
         try:
             found = await provider.models(LISTING)
         finally:
             await provider.aclose()
-        return ModelsOffered(provider=name, models=_shown(found))
+        return ModelsOffered(provider=spec.name, models=_shown(found))
 
-    async def test(self, name: str) -> ProviderTest:
+    async def test(self, by: Actor, reference: str) -> ProviderTest:
         """Ask for the list of models, and where that is not to be had, for a word of a model.
 
         The first few models with a route to it are asked, until one answers.
 
         Raises:
+            PermissionDenied
             NotFound: there is no such provider.
         """
-        spec, routed = await self._find(name)
+        by.require(Permission.PROVIDERS_TEST)
+        spec, routed = await self._find(reference)
         started = self._clock.monotonic()
         asked, found, failure = "models", (), None
         try:
@@ -144,7 +150,7 @@ class InspectProviders:
             finally:
                 await provider.aclose()
         return ProviderTest(
-            provider=name,
+            provider=spec.name,
             ok=failure is None,
             latency_ms=round((self._clock.monotonic() - started) * 1000, 1),
             asked=asked,
@@ -152,12 +158,10 @@ class InspectProviders:
             error=_fault(failure) if failure is not None else None,
         )
 
-    async def _find(self, name: str) -> tuple[ProviderSpec, tuple[str, ...]]:
+    async def _find(self, reference: str) -> tuple[ProviderSpec, tuple[str, ...]]:
         """Return the provider, and the first models that are routed to it."""
         async with self._uow.begin() as tx:
-            spec = next((each for each in await tx.providers.all() if each.name == name), None)
-            if spec is None:
-                raise NotFound(f"There is no provider '{name}'.")
+            spec = await existing_provider(tx, reference)
             routed = [
                 route.upstream_model
                 for model in await tx.models.all()

@@ -5,9 +5,20 @@ import binascii
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
+from application.console.reach import require_somewhere
 from application.ports.clock import Clock
-from application.ports.request_log import Arrival, Position, RequestFilter, RequestLog
+from application.ports.request_log import (
+    Arrival,
+    Position,
+    RequestFilter,
+    RequestLog,
+    owner_of,
+)
+from domain.access.actor import Actor
+from domain.access.permissions import Permission
+from domain.access.rights import Reach
 from domain.errors import InvalidRequest, NotFound
 from domain.records.events import Outcome, RequestRecord
 
@@ -72,14 +83,16 @@ class RequestRecords:
         self._log = log
         self._clock = clock
 
-    async def page(self, query: RecordQuery) -> RecordPage:
-        """Return the page that `query` describes.
+    async def page(self, by: Actor, query: RecordQuery) -> RecordPage:
+        """Return the page that `query` describes, of the records within reach.
 
         Raises:
+            PermissionDenied: no record at all may be seen.
             InvalidRequest: a parameter is out of bounds; `param` names it.
             ServiceUnavailable: the log cannot be asked now.
         """
-        wanted = _filter(query)
+        require_somewhere(by, Permission.REQUESTS_READ)
+        wanted = replace(_filter(query), within=_reach(by))
         tail = _encode(ARRIVAL, max(0, self._clock.now_ms() - TAIL_MARGIN_MS), "")
         if query.order == ARRIVAL:
             return await self._arrivals(query, wanted, tail)
@@ -96,15 +109,18 @@ class RequestRecords:
             tail=tail,
         )
 
-    async def find(self, event_id: str) -> RequestRecord:
+    async def find(self, by: Actor, event_id: str) -> RequestRecord:
         """Return one record.
 
         Raises:
-            NotFound: there is none of that id (yet).
+            PermissionDenied: no record at all may be seen.
+            NotFound: there is none of that id (yet), or it is out of reach.
             ServiceUnavailable: the log cannot be asked now.
         """
+        require_somewhere(by, Permission.REQUESTS_READ)
         record = await self._log.find(_text(event_id, "event_id") or "")
-        if record is None:
+        reach = _reach(by)
+        if record is None or (reach is not None and not reach.covers(owner_of(record))):
             raise NotFound("There is no request record with this id.")
         return record
 
@@ -124,6 +140,12 @@ class RequestRecords:
             next=_encode(ARRIVAL, moment, event_id),
             tail=tail,
         )
+
+
+def _reach(by: Actor) -> Reach | None:
+    """Return whose records may be seen; None for everybody's."""
+    reach = by.rights.reach(Permission.REQUESTS_READ)
+    return None if reach.allowed.everything and reach.denied.nothing else reach
 
 
 def _filter(query: RecordQuery) -> RequestFilter:

@@ -1,7 +1,7 @@
 """Alerts of budgets, kept: each at most once per limit, subject, period and threshold."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -46,8 +46,12 @@ class BudgetAlertArchive(Protocol):
         ...
 
     @abstractmethod
-    async def newest(self, limit: int) -> Sequence[BudgetAlert]:
+    async def newest(
+        self, limit: int, *, among: Mapping[str, frozenset[str]] | None = None
+    ) -> Sequence[BudgetAlert]:
         """Return up to `limit` alerts, newest first; of one moment the highest threshold first.
+
+        With `among` (ids by kind) only those about these subjects.
 
         Raises:
             ServiceUnavailable

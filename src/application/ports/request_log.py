@@ -6,13 +6,18 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from domain.access.rights import Reach, Target
+from domain.identifiers import TeamId, UserId
 from domain.records.events import RequestRecord
 
 ARRIVAL_SETTLES_MS = 15_000
 
 
 class RequestFilter(Struct, frozen=True, kw_only=True):
-    """Which records are wanted; None means any. Times are Unix milliseconds, `until` exclusive."""
+    """Which records are wanted; None means any. Times are Unix milliseconds, `until` exclusive.
+
+    `within` narrows them to those of the users and teams it covers (see `owner_of`).
+    """
 
     since_ms: int | None = None
     until_ms: int | None = None
@@ -23,6 +28,15 @@ class RequestFilter(Struct, frozen=True, kw_only=True):
     key_id: str | None = None
     user: str | None = None
     request_id: str | None = None
+    within: Reach | None = None
+
+
+def owner_of(record: RequestRecord) -> Target:
+    """Return whose a record is: the user's whose key was used, and that of the key's teams."""
+    return Target(
+        owner_id=UserId(record.user_id) if record.user_id else None,
+        team_ids=frozenset(map(TeamId, record.team_ids)),
+    )
 
 
 class Position(Struct, frozen=True):

@@ -19,7 +19,7 @@ from application.ports.clock import IdGenerator
 from domain.secret import Secret
 from entrypoints.cli.options import json_option
 from entrypoints.console.app import create_console_api
-from entrypoints.console.services import Console, LimitServices, RoutingServices
+from entrypoints.console.services import CatalogServices, Console, LimitServices, RoutingServices
 from entrypoints.health import HealthChecks
 
 _EPILOG = """\b
@@ -34,6 +34,13 @@ class _NotCalled:
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AssertionError(f"a description needs no {name}")
+
+
+class _Group:
+    """Stands for a group of services, each of which is one that is not called."""
+
+    def __getattr__(self, name: str) -> _NotCalled:
+        return _NotCalled()
 
 
 @click.command("openapi", epilog=_EPILOG)
@@ -57,6 +64,7 @@ def command(output: Path | None, *, as_json: bool) -> None:
             requests=cast("IdempotentRequests", _NotCalled()),
         ),
         providers=cast("InspectProviders", _NotCalled()),
+        catalog=cast("CatalogServices", _Group()),
         routing=RoutingServices(
             simulation=cast("SimulateRouting", _NotCalled()),
             states=cast("RouteStates", _NotCalled()),

@@ -166,7 +166,7 @@ async def _add_listed_models(
         if not provider.elsewhere:
             continue
         try:
-            offered = await administration.providers.models(provider.name)
+            offered = await administration.providers.models(_BY, provider.name)
         except DomainError as error:
             log.warning("models_not_listed", provider=provider.name, error=error.message)
             continue

@@ -4,7 +4,6 @@ import msgspec
 from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, Scope
 
 from entrypoints.asgi import REQUEST_ID, RequestScope
@@ -14,9 +13,13 @@ from entrypoints.console.api.health import console_health_route
 from entrypoints.console.api.limit_overrides import override_routes
 from entrypoints.console.api.limit_standings import standing_routes
 from entrypoints.console.api.limits import rule_routes
-from entrypoints.console.api.providers import provider_routes
+from entrypoints.console.api.model_routes import model_route_routes
+from entrypoints.console.api.models import model_routes
+from entrypoints.console.api.prices import price_routes
+from entrypoints.console.api.providers import provider_inspection_routes, provider_routes
 from entrypoints.console.api.requests import request_routes
 from entrypoints.console.api.routing import routing_routes
+from entrypoints.console.documentation import SECURITY, SECURITY_SCHEMES, documented
 from entrypoints.console.headers import CONSOLE_HEADERS
 from entrypoints.console.pages.api_docs import API_DOCS, ApiDocs
 from entrypoints.console.pages.welcome import PAGES
@@ -42,20 +45,26 @@ def create_console_app(console: Console) -> ASGIApp:
 def create_console_api(console: Console) -> Litestar:
     """Return the bare Litestar app: the source of the OpenAPI document."""
     return Litestar(
-        route_handlers=[
-            *request_routes(console.request_records),
-            *rule_routes(console.limits.rules, console.limits.requests),
-            *override_routes(console.limits.overrides, console.limits.requests),
-            *standing_routes(console.limits.standings),
-            *budget_routes(console.limits.budgets, console.limits.requests),
-            *budget_alert_routes(console.limits.alerts),
-            *provider_routes(console.providers),
-            *routing_routes(console.routing.simulation, console.routing.states),
-            *PAGES,
-            *API_DOCS,
-            console_health_route(SystemStatus(console.health, console.system)),
-            *health_routes(console.health),
-        ],
+        route_handlers=documented(
+            [
+                *request_routes(console.request_records),
+                *rule_routes(console.limits.rules, console.limits.requests),
+                *override_routes(console.limits.overrides, console.limits.requests),
+                *standing_routes(console.limits.standings),
+                *budget_routes(console.limits.budgets, console.limits.requests),
+                *budget_alert_routes(console.limits.alerts),
+                *provider_routes(console.catalog.providers, console.limits.requests),
+                *provider_inspection_routes(console.providers),
+                *model_routes(console.catalog.models, console.limits.requests),
+                *model_route_routes(console.catalog.routes, console.limits.requests),
+                *price_routes(console.catalog.prices, console.limits.requests),
+                *routing_routes(console.routing.simulation, console.routing.states),
+                *PAGES,
+                *API_DOCS,
+                console_health_route(SystemStatus(console.health, console.system)),
+                *health_routes(console.health),
+            ]
+        ),
         dependencies={"by": Provide(actor_of, sync_to_thread=False)},
         guards=[token_guard(console.token)],
         exception_handlers={Exception: problem_response},
@@ -64,16 +73,8 @@ def create_console_api(console: Console) -> Litestar:
             version=VERSION,
             openapi_router=Router("/api-docs", route_handlers=[], opt={PUBLIC: True}),
             render_plugins=[ApiDocs(path="/")],
-            components=Components(
-                security_schemes={
-                    "token": SecurityScheme(
-                        type="http",
-                        scheme="bearer",
-                        description="The set-up token of the installation.",
-                    )
-                }
-            ),
-            security=[{"token": []}],
+            components=SECURITY_SCHEMES,
+            security=SECURITY,
             use_handler_docstrings=True,
         ),
         plugins=[ExactNumbers()],

@@ -9,6 +9,7 @@ from litestar.response import Response
 
 from application.console.idempotency import IdempotentRequests
 from application.ports.idempotency import KeptAnswer
+from domain.access.actor import Actor
 
 T = TypeVar("T")
 
@@ -23,6 +24,11 @@ IdempotencyKey = Annotated[
         ),
     ),
 ]
+
+
+def asked_by(by: Actor, operation: str) -> str:
+    """Return the name of an operation of one actor: nobody gets the answer of somebody else."""
+    return f"{operation} by {by.kind}:{by.id}"
 
 
 async def once(

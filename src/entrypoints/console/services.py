@@ -2,6 +2,10 @@
 
 from msgspec import Struct
 
+from application.console.catalog.models import ManageModels
+from application.console.catalog.prices import ManagePrices
+from application.console.catalog.providers import ManageProviders
+from application.console.catalog.routes import ManageRoutes
 from application.console.idempotency import IdempotentRequests
 from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
@@ -28,6 +32,15 @@ class LimitServices(Struct, frozen=True, kw_only=True):
     requests: IdempotentRequests
 
 
+class CatalogServices(Struct, frozen=True, kw_only=True):
+    """Collaborators of the routes about providers, models, routes and prices."""
+
+    providers: ManageProviders
+    models: ManageModels
+    routes: ManageRoutes
+    prices: ManagePrices
+
+
 class RoutingServices(Struct, frozen=True, kw_only=True):
     """Collaborators of the routes about routing."""
 
@@ -41,6 +54,7 @@ class Console(Struct, frozen=True, kw_only=True):
     request_records: RequestRecords
     limits: LimitServices
     providers: InspectProviders
+    catalog: CatalogServices
     routing: RoutingServices
     token: Secret
     ids: IdGenerator

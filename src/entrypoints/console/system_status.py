@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from application.ports.connections import PoolUse
 from application.ports.records import BusBacklog
+from domain.access.actor import Actor
+from domain.access.permissions import Permission
 from entrypoints.health import FRESH_S, PROBE_TIMEOUT_S, HealthChecks, Probe
 from entrypoints.version import VERSION
 
@@ -66,8 +68,9 @@ class SystemStatus:
         self._versions: dict[str, str | None] = {}
         self._queues = Queues()
 
-    async def report(self) -> SystemReport:
-        """Return how everything is, not older than `FRESH_S`."""
+    async def report(self, by: Actor) -> SystemReport:
+        """Return how everything is, not older than `FRESH_S`. Raises `PermissionDenied`."""
+        by.require(Permission.SYSTEM_READ)
         health, _ = await asyncio.gather(self._checks.run(), self._refresh())
         pools: dict[str, PoolUse] = {}
         if self._sources is not None:

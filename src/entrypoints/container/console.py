@@ -13,6 +13,11 @@ from adapters.sql.engine import pool_use, server_version
 from adapters.sql.idempotency import SqlIdempotencyKeys
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from adapters.wire.openai_chat.dialect import OpenAIChatCodec
+from application.console.catalog.models import ManageModels
+from application.console.catalog.prices import ManagePrices
+from application.console.catalog.providers import ManageProviders
+from application.console.catalog.routes import ManageRoutes
+from application.console.configuration.credentials import ProviderCredentials
 from application.console.idempotency import IdempotentRequests
 from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
@@ -21,7 +26,7 @@ from application.console.limits.standing import LimitStandings
 from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
 from domain.secret import Secret
-from entrypoints.console.services import Console, LimitServices
+from entrypoints.console.services import CatalogServices, Console, LimitServices
 from entrypoints.console.system_status import SystemSources
 from entrypoints.container.process import Process
 from entrypoints.container.routing import open_routing
@@ -32,21 +37,22 @@ def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Con
     """Open the use cases behind `/api`; `token` is what the first visitor must know."""
     clock, ids = process.clock, process.ids
     uow = SqlUnitOfWork(process.engine, process.feed, clock, ids)
+    providers = ProvidersByKind(process.cipher, process.transport_of, clock)
     return Console(
         limits=LimitServices(
             rules=RuleCollection(uow, clock, ids),
             budgets=BudgetCollection(uow, clock, ids),
             overrides=ManageOverrides(uow, clock, ids),
             standings=LimitStandings(uow, process.limit_store, process.limit_store, clock),
-            alerts=BudgetAlertList(SqlBudgetAlerts(process.engine)),
+            alerts=BudgetAlertList(SqlBudgetAlerts(process.engine), uow),
             requests=IdempotentRequests(SqlIdempotencyKeys(process.engine), clock, ids),
         ),
-        providers=InspectProviders(
-            uow,
-            ProvidersByKind(process.cipher, process.transport_of, clock),
-            OpenAIChatCodec(),
-            clock,
-            ids,
+        providers=InspectProviders(uow, providers, OpenAIChatCodec(), clock, ids),
+        catalog=CatalogServices(
+            providers=ManageProviders(uow, ProviderCredentials(process.cipher, providers), ids),
+            models=ManageModels(uow, clock, ids),
+            routes=ManageRoutes(uow, ids),
+            prices=ManagePrices(uow, clock, ids),
         ),
         routing=open_routing(process, uow),
         request_records=RequestRecords(ClickHouseRequestLog(clickhouse), clock=process.clock),

@@ -5,10 +5,13 @@ from typing import Any
 import pytest
 
 from application.ports.request_log import Arrival, Position, RequestFilter
+from domain.access.rights import Area, Reach
+from domain.identifiers import TeamId, UserId
 from domain.records.events import Outcome, RequestRecord
 from tests.support.record_store import Store
 from tests.support.request_records import STARTED_MS, batch_of_records, make_record
 
+TEAM = frozenset({TeamId("team-1")})
 DAY_MS = 24 * 3600 * 1000
 
 
@@ -91,6 +94,38 @@ async def test_a_filter_selects_what_it_names(
     assert list(await store.log.newest(RequestFilter(**wanted), limit=5)) == [match]
     arrived = await store.log.arrivals(RequestFilter(**wanted), limit=5, after=Arrival(0, ""))
     assert [row.record for row in arrived] == [match]
+
+
+@pytest.mark.parametrize(
+    ("within", "found"),
+    [
+        (Reach(allowed=Area(everything=True)), {"mine", "of-my-team", "of-another", "of-nobody"}),
+        (Reach(allowed=Area(owner_id=UserId("me"))), {"mine"}),
+        (Reach(allowed=Area(team_ids=TEAM)), {"of-my-team"}),
+        (Reach(allowed=Area(owner_id=UserId("me"), team_ids=TEAM)), {"mine", "of-my-team"}),
+        (
+            Reach(allowed=Area(everything=True), denied=Area(team_ids=TEAM)),
+            {"mine", "of-another", "of-nobody"},
+        ),
+        (Reach(allowed=Area(everything=True), denied=Area(everything=True)), set[str]()),
+        (Reach(), set[str]()),
+    ],
+)
+async def test_only_records_within_reach_are_returned(
+    store: Store, within: Reach, found: set[str]
+) -> None:
+    await filled(
+        store,
+        make_record(request_id="mine", user_id="me", team_ids=()),
+        make_record(request_id="of-my-team", user_id="you", team_ids=("team-0", "team-1")),
+        make_record(request_id="of-another", user_id="you", team_ids=("team-2",)),
+        make_record(request_id="of-nobody", user_id="", team_ids=()),
+    )
+    wanted = RequestFilter(within=within)
+    newest = await store.log.newest(wanted, limit=9)
+    arrived = await store.log.arrivals(wanted, limit=9, after=Arrival(0, ""))
+    assert {each.request_id for each in newest} == found
+    assert {row.record.request_id for row in arrived} == found
 
 
 async def test_filters_are_combined(store: Store) -> None:

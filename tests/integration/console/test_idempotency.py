@@ -17,6 +17,7 @@ from domain.secret import Secret
 from entrypoints.console.app import create_console_app
 from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
+from tests.support.catalog_services import catalog_services
 from tests.support.configuration import sql_configuration
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
@@ -36,6 +37,7 @@ async def http(postgres_url: str) -> AsyncIterator[httpx.AsyncClient]:
             request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
             limits=limit_services(stored.uow, clock, keys=SqlIdempotencyKeys(engine)),
             providers=provider_inspection(stored.uow, clock),
+            catalog=catalog_services(stored.uow, clock),
             routing=routing_services(stored.uow, clock),
             token=Secret("token"),
             ids=UuidGenerator(),

@@ -28,6 +28,7 @@ from domain.subjects import SubjectChain
 from entrypoints.console.app import create_console_app
 from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
+from tests.support.catalog_services import catalog_services
 from tests.support.configuration import (
     Configuration,
     a_key,
@@ -129,6 +130,7 @@ async def office(postgres_url: str, redis_url: str) -> AsyncIterator[Office]:
             request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
             limits=limit_services(stored.uow, clock, counters),
             providers=provider_inspection(stored.uow, clock),
+            catalog=catalog_services(stored.uow, clock),
             routing=routing_services(stored.uow, clock),
             token=Secret("token"),
             ids=UuidGenerator(),

@@ -23,6 +23,7 @@ from entrypoints.console.app import create_console_app
 from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
 from tests.support.answers import Drop, answer, raw
+from tests.support.catalog_services import catalog_services
 from tests.support.configuration import a_model, a_route
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
@@ -79,6 +80,7 @@ async def office() -> AsyncIterator[Office]:
         request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
         limits=limit_services(uow, clock),
         providers=provider_inspection(uow, clock),
+        catalog=catalog_services(uow, clock),
         routing=routing_services(uow, clock),
         token=Secret("token-of-this-test"),
         ids=UuidGenerator(),

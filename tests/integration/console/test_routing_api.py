@@ -24,6 +24,7 @@ from domain.secret import Secret
 from entrypoints.console.app import create_console_app
 from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
+from tests.support.catalog_services import catalog_services
 from tests.support.configuration import (
     Configuration,
     a_key,
@@ -95,6 +96,7 @@ async def office(postgres_url: str, redis_client: Redis) -> AsyncIterator[Office
             request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
             limits=limit_services(stored.uow, clock),
             providers=provider_inspection(stored.uow, clock),
+            catalog=catalog_services(stored.uow, clock),
             routing=routing_services(stored.uow, clock, feed),
             token=Secret("token"),
             ids=UuidGenerator(),
@@ -301,7 +303,7 @@ async def test_a_route_is_drained_and_comes_back(office: Office) -> None:
     assert (dry["applied"], dry["item"]["standing"]["drained"]) == (False, True)
     assert await office.orders() == []
     done = await office.call("POST", f"{path}/drain", 200)
-    assert (done["applied"], done["item"]["drained_by"]) == (True, "console")
+    assert (done["applied"], done["item"]["drained_by"]) == (True, "set-up token")
     assert (done["item"]["standing"]["in_flight"], done["item"]["outcomes"]) == (2, 2)
     (order,) = await office.orders()
     assert (order.in_flight, order.tally.volume, order.drain.drained) == (0, 0, True)

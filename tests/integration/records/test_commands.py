@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from litestar import Litestar
+from litestar.di import Provide
 from litestar.types import Receive, Scope, Send
 
 from adapters.clickhouse.request_log import ClickHouseRequestLog
@@ -19,7 +20,7 @@ from domain.secret import Secret
 from entrypoints.asgi import REQUEST_ID
 from entrypoints.console.api.requests import request_routes
 from entrypoints.console.problems import problem_response
-from entrypoints.console.security import token_guard
+from entrypoints.console.security import actor_of, token_guard
 from tests.support.command_line import run, running
 from tests.support.live_server import live_server
 from tests.support.record_pipeline import Pipeline
@@ -34,6 +35,7 @@ async def console_url(pipeline: Pipeline) -> AsyncIterator[str]:
     log = ClickHouseRequestLog(pipeline.clickhouse)
     api = Litestar(
         route_handlers=request_routes(RequestRecords(log, clock=SystemClock())),
+        dependencies={"by": Provide(actor_of, sync_to_thread=False)},
         guards=[token_guard(Secret(TOKEN))],
         exception_handlers={Exception: problem_response},
         openapi_config=None,

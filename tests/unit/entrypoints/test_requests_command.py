@@ -19,6 +19,7 @@ from entrypoints.cli.record_feed import RecordFeed
 from entrypoints.cli.record_table import HEADINGS, RecordTable
 from entrypoints.cli.requests import Moment
 from entrypoints.failures import unavailable
+from tests.support.acting import OPERATOR
 from tests.support.manual_clock import ManualClock
 from tests.support.request_records import make_record, record_of
 
@@ -40,7 +41,7 @@ class Console:
             raise ConsoleUnreachable(*unavailable("away", "wait").failures)
         assert path == "/api/requests"
         asked = msgspec.convert(query, RecordQuery, strict=False)
-        return msgspec.json.encode(asyncio.run(self.records.page(asked)))
+        return msgspec.json.encode(asyncio.run(self.records.page(OPERATOR, asked)))
 
     def store(self, *records: RequestRecord, ago_ms: int = 0) -> None:
         for record in records:

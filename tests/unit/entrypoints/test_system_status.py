@@ -9,6 +9,7 @@ from application.ports.records import BusBacklog
 from entrypoints.console import system_status
 from entrypoints.console.system_status import SystemSources, SystemStatus
 from entrypoints.health import HealthChecks
+from tests.support.acting import OPERATOR
 
 EMPTY = BusBacklog(batches=0, size=0, groups={})
 
@@ -54,7 +55,7 @@ def status_of(store: Asked, bus: Asked, *, journal_bytes: int | None = 7) -> Sys
 async def test_a_crowd_is_answered_by_one_round_of_questions() -> None:
     store = Asked()
     status = status_of(store, Asked())
-    reports = await asyncio.gather(*(status.report() for _ in range(50)))
+    reports = await asyncio.gather(*(status.report(OPERATOR) for _ in range(50)))
     assert store.times == 1
     assert {report.versions["database"] for report in reports} == {"18.1"}
     assert reports[0].pools == {"database": PoolUse(in_use=1, idle=2, most=10)}
@@ -68,7 +69,7 @@ async def test_what_does_not_answer_is_missing_and_the_rest_is_told(
 ) -> None:
     monkeypatch.setattr(system_status, "PROBE_TIMEOUT_S", 0.01)
     status = status_of(Asked(answers=False), Asked(answers=False), journal_bytes=None)
-    report = await status.report()
+    report = await status.report(OPERATOR)
     assert report.versions == {"database": None}
     assert report.queues.bus is None
     assert report.queues.journal_bytes is None
@@ -76,5 +77,5 @@ async def test_what_does_not_answer_is_missing_and_the_rest_is_told(
 
 
 async def test_without_sources_there_is_what_the_checks_say() -> None:
-    report = await SystemStatus(HealthChecks({}), None).report()
+    report = await SystemStatus(HealthChecks({}), None).report(OPERATOR)
     assert (report.status, report.versions, report.pools) == ("ready", {}, {})

@@ -2,10 +2,9 @@
 
 from decimal import Decimal
 
-from msgspec.structs import asdict
-
 from application.console.configuration.document import PriceEntry
 from domain.accounting.pricing import Price
+from domain.identifiers import PriceId
 
 MULTIPLIER_PLACES, PRICE_PLACES = 6, 9
 """What the store keeps; more would be rounded silently."""
@@ -30,7 +29,8 @@ def check_price(path: str, price: PriceEntry | None, faults: list[str]) -> None:
     """Add a fault for each amount of a price that cannot be stored."""
     if price is None:
         return
-    for name, amount in asdict(price).items():
+    for name in PRICE_FIELDS:
+        amount: Decimal | None = getattr(price, name)
         if amount is not None and (fault := amount_fault(amount, PRICE_PLACES)):
             faults.append(f"{path}.{name}: {fault}")
 
@@ -41,6 +41,12 @@ def is_price(price: Price, wanted: PriceEntry) -> bool:
     if not all(_is_storable(amount) for amount in amounts):
         return False
     return all(getattr(price, name) == getattr(wanted, name) for name in PRICE_FIELDS)
+
+
+def price_of(wanted: PriceEntry, price_id: str, effective_from_ms: int) -> Price:
+    """Return the price row that an entry describes."""
+    amounts = {name: getattr(wanted, name) for name in PRICE_FIELDS}
+    return Price(id=PriceId(price_id), effective_from_ms=effective_from_ms, **amounts)
 
 
 def plain(amount: Decimal | None) -> str | None:

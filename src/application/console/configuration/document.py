@@ -33,6 +33,10 @@ class ProviderEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     options: dict[str, object] = {}
     enabled: bool = True
 
+    def __repr__(self) -> str:
+        """Without the credentials."""
+        return f"ProviderEntry(name={self.name!r}, kind={self.kind!r})"
+
 
 class PriceEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """USD per million tokens; kinds left out cost what `input` or `output` costs."""
@@ -74,24 +78,29 @@ class RouteEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_in_flight: int | None = None
 
 
-class ModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A model, identified by `name`. `price` left out means: leave the price list alone.
+class BareModelEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model, identified by `name`, without its routes and prices.
 
     `fallbacks` are names or aliases of other models, in the order they are gone on to.
     """
 
     name: str
-    routes: tuple[RouteEntry, ...]
     input_multiplier: Decimal = Decimal(1)
     output_multiplier: Decimal = Decimal(1)
     max_output_tokens: int | None = None
-    price: PriceEntry | None = None
     enabled: bool = True
     aliases: tuple[str, ...] = ()
     strategy: Strategy = Strategy.WEIGHTED
     affinity: Affinity = Affinity.SESSION
     fallbacks: tuple[str, ...] = ()
     capabilities: CapabilitiesEntry = CapabilitiesEntry()
+
+
+class ModelEntry(BareModelEntry, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model with its routes. `price` left out means: leave the price list alone."""
+
+    routes: tuple[RouteEntry, ...]
+    price: PriceEntry | None = None
 
 
 class TeamEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from application.console.configuration.document import ModelEntry
+from application.console.configuration.document import BareModelEntry
 from application.console.configuration.planning import Planning, readable
 from domain.names import model_name_fault
 from domain.routing.catalog import Catalog, Model
@@ -25,7 +25,7 @@ def check_names(planning: Planning, planned: Sequence[Model]) -> None:
     ]
     owners = {alias: model.name for model in staying for alias in model.aliases}
     for path, entry in readable(planning.document.models, "models"):
-        _check_entry(planning, path, entry, owners)
+        check_aliases(path, entry, owners, planning.faults)
     whole = len(planned) == len(planning.document.models)
     if whole and len(planning.faults) == before:
         # With an entry missing, names that only it brings would be called unknown.
@@ -33,17 +33,23 @@ def check_names(planning: Planning, planned: Sequence[Model]) -> None:
         planning.faults.extend(f"models: {fault}" for fault in catalog_faults(catalog))
 
 
-def _check_entry(planning: Planning, path: str, entry: ModelEntry, owners: dict[str, str]) -> None:
+def check_aliases(
+    path: str, entry: BareModelEntry, owners: dict[str, str], faults: list[str]
+) -> None:
+    """Add a fault for each alias that is no name, is there twice, or belongs to another model.
+
+    `owners` are the models by alias; those of the entry are added.
+    """
     if len(entry.aliases) > _MOST_ALIASES:
-        planning.faults.append(f"{path}.aliases: can have at most {_MOST_ALIASES} members")
+        faults.append(f"{path}.aliases: can have at most {_MOST_ALIASES} members")
     if len(entry.fallbacks) >= MOST_MODELS:
-        planning.faults.append(f"{path}.fallbacks: can have at most {MOST_MODELS - 1} members")
+        faults.append(f"{path}.fallbacks: can have at most {MOST_MODELS - 1} members")
     for index, alias in enumerate(entry.aliases):
         at = f"{path}.aliases[{index}]"
         owner = owners.setdefault(alias, entry.name)
         if fault := model_name_fault(alias):
-            planning.faults.append(f"{at}: {fault}")
+            faults.append(f"{at}: {fault}")
         elif owner != entry.name:
-            planning.faults.append(f"{at}: '{alias}' is an alias of '{owner}' too")
+            faults.append(f"{at}: '{alias}' is an alias of '{owner}' too")
         elif alias in entry.aliases[:index]:
-            planning.faults.append(f"{at}: '{alias}' is there twice")
+            faults.append(f"{at}: '{alias}' is there twice")

@@ -7,13 +7,14 @@ from application.console.configuration.amounts import (
     check_price,
     is_price,
     plain,
+    price_of,
 )
 from application.console.configuration.capabilities import (
     capabilities_of,
     capabilities_text,
     check_tokens,
 )
-from application.console.configuration.document import ModelEntry
+from application.console.configuration.document import BareModelEntry, ModelEntry
 from application.console.configuration.model_names import check_names
 from application.console.configuration.plan import (
     FieldChange,
@@ -33,9 +34,9 @@ from application.console.configuration.planning import (
 from application.console.configuration.routes import described_routes, planned_routes
 from application.ports.unit_of_work import Transaction
 from domain.accounting.pricing import Price
-from domain.identifiers import ModelId, PriceId
+from domain.identifiers import ModelId
 from domain.names import model_name_fault
-from domain.routing.catalog import Model
+from domain.routing.catalog import Model, Route
 
 
 def plan_models(planning: Planning) -> Plans:
@@ -47,7 +48,8 @@ def plan_models(planning: Planning) -> Plans:
         if fault := model_name_fault(entry.name):
             planning.faults.append(f"{path}.name: {fault}")
         elif not is_repeated(seen, entry.name, f"{path}.name", planning.faults):
-            _check_amounts(planning, path, entry)
+            check_amounts(path, entry, planning.faults)
+            check_price(f"{path}.price", entry.price, planning.faults)
             model, planned = _plan_one(planning, path, entry)
             models.append(model)
             upserts.append(planned)
@@ -62,20 +64,12 @@ def plan_models(planning: Planning) -> Plans:
 
 def _plan_one(planning: Planning, path: str, entry: ModelEntry) -> tuple[Model, Planned]:
     stored = planning.stored.models.get(entry.name)
-    model = Model(
-        id=stored.id if stored is not None else ModelId(planning.ids.new_id()),
-        name=entry.name,
-        routes=planned_routes(planning, path, entry, stored),
-        input_multiplier=entry.input_multiplier,
-        output_multiplier=entry.output_multiplier,
-        max_output_tokens=entry.max_output_tokens,
-        created_at_ms=stored.created_at_ms if stored is not None else planning.now_ms,
-        enabled=entry.enabled,
-        aliases=tuple(sorted(entry.aliases)),
-        strategy=entry.strategy,
-        affinity=entry.affinity,
-        fallbacks=entry.fallbacks,
-        capabilities=capabilities_of(f"{path}.capabilities", entry.capabilities, planning.faults),
+    model = model_of(
+        path,
+        entry,
+        stored or Model(id=ModelId(planning.ids.new_id()), name="", created_at_ms=planning.now_ms),
+        planned_routes(planning, path, entry, stored),
+        planning.faults,
     )
     planning.model_ids[model.name] = model.id
     in_force = stored.prices.at(planning.now_ms) if stored is not None else None
@@ -83,6 +77,31 @@ def _plan_one(planning: Planning, path: str, entry: ModelEntry) -> tuple[Model, 
     if stored is None:
         return model, _creation(model, price)
     return model, _comparison(planning, stored, model, in_force, price)
+
+
+def model_of(
+    path: str,
+    entry: BareModelEntry,
+    before: Model,
+    routes: tuple[Route, ...],
+    faults: list[str],
+) -> Model:
+    """Return the model an entry describes, with the identity and age of `before`, and no prices."""
+    return Model(
+        id=before.id,
+        name=entry.name,
+        routes=routes,
+        input_multiplier=entry.input_multiplier,
+        output_multiplier=entry.output_multiplier,
+        max_output_tokens=entry.max_output_tokens,
+        created_at_ms=before.created_at_ms,
+        enabled=entry.enabled,
+        aliases=tuple(sorted(entry.aliases)),
+        strategy=entry.strategy,
+        affinity=entry.affinity,
+        fallbacks=entry.fallbacks,
+        capabilities=capabilities_of(f"{path}.capabilities", entry.capabilities, faults),
+    )
 
 
 def _comparison(
@@ -140,12 +159,14 @@ def _deletion(model: Model) -> Planned:
     return delete("model", model.name, lambda tx: tx.models.remove(model.id))
 
 
-def _check_amounts(planning: Planning, path: str, entry: ModelEntry) -> None:
-    for name in ("input_multiplier", "output_multiplier"):
-        if fault := amount_fault(getattr(entry, name), MULTIPLIER_PLACES):
-            planning.faults.append(f"{path}.{name}: {fault}")
-    check_tokens(f"{path}.max_output_tokens", entry.max_output_tokens, planning.faults)
-    check_price(f"{path}.price", entry.price, planning.faults)
+def check_amounts(path: str, entry: BareModelEntry, faults: list[str]) -> None:
+    """Add a fault for each number that no model can have."""
+    faults.extend(
+        f"{path}.{name}: {fault}"
+        for name in ("input_multiplier", "output_multiplier")
+        if (fault := amount_fault(getattr(entry, name), MULTIPLIER_PLACES))
+    )
+    check_tokens(f"{path}.max_output_tokens", entry.max_output_tokens, faults)
 
 
 def _new_price(
@@ -160,11 +181,10 @@ def _new_price(
         return None
     if in_force is not None and is_price(in_force, entry.price):
         return None
-    wanted = {name: getattr(entry.price, name) for name in PRICE_FIELDS}
     effective = 0 if is_new else planning.now_ms
     if in_force is not None:
         effective = max(effective, in_force.effective_from_ms + 1)
-    return Price(id=PriceId(planning.ids.new_id()), effective_from_ms=effective, **wanted)
+    return price_of(entry.price, planning.ids.new_id(), effective)
 
 
 def _price_changes(before: Price | None, after: Price) -> tuple[FieldChange, ...]:

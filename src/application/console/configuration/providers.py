@@ -1,7 +1,6 @@
 """Planning of providers and their sealed credentials."""
 
-import msgspec
-
+from application.console.configuration.credentials import ProviderCredentials, text_of
 from application.console.configuration.document import ProviderEntry
 from application.console.configuration.plan import (
     SHOWN_SECRET,
@@ -25,9 +24,6 @@ from domain.errors import InvalidRequest
 from domain.identifiers import ProviderId
 from domain.names import slug_fault
 from domain.routing.catalog import ProviderSpec
-from domain.secret import Secret
-
-_encoder = msgspec.json.Encoder(order="sorted")
 
 
 class ProviderPlanner:
@@ -35,8 +31,7 @@ class ProviderPlanner:
 
     def __init__(self, cipher: SecretCipher, factory: ProviderFactory) -> None:
         """`factory` refuses configurations that cannot work."""
-        self._cipher = cipher
-        self._factory = factory
+        self._credentials = ProviderCredentials(cipher, factory)
 
     async def plan(self, planning: Planning) -> Plans:
         """Providers by name."""
@@ -67,7 +62,7 @@ class ProviderPlanner:
             same, note = self._is_stored(entry.credentials, stored)
             if not same:
                 before = SHOWN_SECRET if sealed is not None else "-"
-                sealed = self._sealed(entry.credentials, provider_id)
+                sealed = self._credentials.sealed(entry.credentials, provider_id)
                 after = SHOWN_SECRET if sealed is not None else "-"
                 credential_changes = (FieldChange("credentials", before, after),)
         provider = ProviderSpec(
@@ -86,7 +81,11 @@ class ProviderPlanner:
                 [
                     ("kind", stored.kind.value, provider.kind.value),
                     ("base_url", stored.base_url, provider.base_url),
-                    ("options", _text(stored.options), _text(provider.options)),
+                    (
+                        "options",
+                        text_of(stored.options).reveal(),
+                        text_of(provider.options).reveal(),
+                    ),
                     ("enabled", stored.enabled, provider.enabled),
                 ]
             )
@@ -95,7 +94,12 @@ class ProviderPlanner:
             planned = update(
                 "provider", entry.name, changes, lambda tx: tx.providers.update(provider), note
             )
-        await self._try(provider, path, planning.faults)
+        if fault := await self._credentials.fault(provider):
+            planning.faults.append(
+                f"{path}.{fault.param}: {fault.message}"
+                if fault.param
+                else f"{path}: {fault.message}"
+            )
         return planned
 
     def _is_stored(
@@ -105,37 +109,11 @@ class ProviderPlanner:
         if stored is None or stored.sealed_credentials is None:
             return not credentials, ""
         try:
-            opened = self._cipher.open(stored.sealed_credentials, context=_context(stored.id))
+            opened = self._credentials.opened(stored)
         except InvalidRequest:
             return False, "the stored credentials cannot be opened with the present key ring"
-        return opened == Secret(_text(credentials)), ""
-
-    def _sealed(self, credentials: dict[str, object], provider_id: ProviderId) -> str | None:
-        if not credentials:
-            return None
-        return self._cipher.seal(Secret(_text(credentials)), context=_context(provider_id))
-
-    async def _try(self, provider: ProviderSpec, path: str, faults: list[str]) -> None:
-        try:
-            built = self._factory.build(provider)
-        except InvalidRequest as error:
-            faults.append(
-                f"{path}.{error.param}: {error.message}"
-                if error.param
-                else f"{path}: {error.message}"
-            )
-        else:
-            await built.aclose()
+        return opened == text_of(credentials), ""
 
 
 def _deletion(provider: ProviderSpec) -> Planned:
     return delete("provider", provider.name, lambda tx: tx.providers.remove(provider.id))
-
-
-def _context(provider_id: ProviderId) -> str:
-    return f"provider:{provider_id}"
-
-
-def _text(value: dict[str, object]) -> str:
-    """Return one text for equal objects, whatever the order of their members."""
-    return _encoder.encode(value).decode()

@@ -1,13 +1,17 @@
 """Planning of the routes of one model."""
 
-from application.console.configuration.amounts import check_price, is_price, price_text
+from msgspec import Struct
+
+from application.console.configuration.amounts import check_price, is_price, price_of, price_text
 from application.console.configuration.capabilities import capabilities_of, capabilities_text
 from application.console.configuration.document import ModelEntry, PriceEntry, RouteEntry
 from application.console.configuration.planning import Planning, is_repeated
-from domain.accounting.pricing import Price, PriceList
-from domain.identifiers import PriceId, ProviderId, RouteId
+from application.ports.clock import IdGenerator
+from domain.accounting.pricing import PriceList
+from domain.identifiers import ProviderId, RouteId
 from domain.limits.amounts import MAX_COUNT
 from domain.names import model_name_fault
+from domain.routing.capabilities import Capabilities
 from domain.routing.catalog import Model, Route
 
 _HIGHEST_TIER, _HIGHEST_WEIGHT = 1_000, 1_000_000
@@ -27,7 +31,7 @@ def planned_routes(
     for index, wanted in enumerate(entry.routes):
         at = f"{path}.routes[{index}]"
         upstream_model = wanted.upstream_model or entry.name
-        _check(planning, at, wanted)
+        check_route(at, wanted, planning.faults)
         if is_repeated(targets, f"{wanted.provider}/{upstream_model}", at, planning.faults):
             continue
         if not planning.refer(
@@ -38,23 +42,46 @@ def planned_routes(
         provider_id = planning.provider_ids.get(wanted.provider, ProviderId(""))
         before = known.get((provider_id, upstream_model))
         routes.append(
-            Route(
-                id=before.id if before is not None else RouteId(planning.ids.new_id()),
-                provider_id=provider_id,
-                upstream_model=upstream_model,
-                tier=wanted.tier,
-                weight=wanted.weight,
-                enabled=wanted.enabled,
-                capabilities=capabilities_of(
-                    f"{at}.capabilities", wanted.capabilities, planning.faults
-                ),
-                prices=_prices(planning, wanted.price, before),
-                rpm=wanted.rpm,
-                tpm=wanted.tpm,
-                max_in_flight=wanted.max_in_flight,
+            route_of(
+                wanted,
+                RouteTarget(provider_id, upstream_model),
+                before,
+                planning.ids,
+                able=capabilities_of(f"{at}.capabilities", wanted.capabilities, planning.faults),
             )
         )
     return tuple(routes)
+
+
+class RouteTarget(Struct, frozen=True):
+    """Where a route leads: what identifies it among those of its model."""
+
+    provider_id: ProviderId
+    upstream_model: str
+
+
+def route_of(
+    wanted: RouteEntry,
+    target: RouteTarget,
+    before: Route | None,
+    ids: IdGenerator,
+    *,
+    able: Capabilities,
+) -> Route:
+    """Return the route an entry describes; it keeps the id and the price row of `before`."""
+    return Route(
+        id=before.id if before is not None else RouteId(ids.new_id()),
+        provider_id=target.provider_id,
+        upstream_model=target.upstream_model,
+        tier=wanted.tier,
+        weight=wanted.weight,
+        enabled=wanted.enabled,
+        capabilities=able,
+        prices=_prices(wanted.price, before, ids),
+        rpm=wanted.rpm,
+        tpm=wanted.tpm,
+        max_in_flight=wanted.max_in_flight,
+    )
 
 
 def described_routes(planning: Planning, routes: tuple[Route, ...]) -> frozenset[str]:
@@ -77,26 +104,25 @@ def _extras(route: Route) -> str:
     return "".join(f" {text}" for text in said)
 
 
-def _prices(planning: Planning, wanted: PriceEntry | None, before: Route | None) -> PriceList:
+def _prices(wanted: PriceEntry | None, before: Route | None, ids: IdGenerator) -> PriceList:
     """Return the price, from the beginning of time: nobody is charged by it, so it has no past."""
     if wanted is None:
         return PriceList()
     if before is not None and [is_price(row, wanted) for row in before.prices.rows] == [True]:
         return before.prices
-    amounts = {name: getattr(wanted, name) for name in PriceEntry.__struct_fields__}
-    price_id = PriceId(planning.ids.new_id())
-    return PriceList.of([Price(id=price_id, effective_from_ms=0, **amounts)])
+    return PriceList.of([price_of(wanted, ids.new_id(), 0)])
 
 
-def _check(planning: Planning, path: str, wanted: RouteEntry) -> None:
+def check_route(path: str, wanted: RouteEntry, faults: list[str]) -> None:
+    """Add a fault for each member that no route can have."""
     if wanted.upstream_model and (fault := model_name_fault(wanted.upstream_model)):
-        planning.faults.append(f"{path}.upstream_model: {fault}")
+        faults.append(f"{path}.upstream_model: {fault}")
     if not 0 <= wanted.tier <= _HIGHEST_TIER:
-        planning.faults.append(f"{path}.tier: must be between 0 and {_HIGHEST_TIER}")
+        faults.append(f"{path}.tier: must be between 0 and {_HIGHEST_TIER}")
     if not 0 <= wanted.weight <= _HIGHEST_WEIGHT:
-        planning.faults.append(f"{path}.weight: must be between 0 and {_HIGHEST_WEIGHT}")
+        faults.append(f"{path}.weight: must be between 0 and {_HIGHEST_WEIGHT}")
     for name in CAPS:
         cap: int | None = getattr(wanted, name)
         if cap is not None and not 0 < cap <= MAX_COUNT:
-            planning.faults.append(f"{path}.{name}: must be between 1 and {MAX_COUNT}")
-    check_price(f"{path}.price", wanted.price, planning.faults)
+            faults.append(f"{path}.{name}: must be between 1 and {MAX_COUNT}")
+    check_price(f"{path}.price", wanted.price, faults)

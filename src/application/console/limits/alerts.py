@@ -4,7 +4,12 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from application.console.limits.reach import LimitReach
+from application.console.reach import require_somewhere
 from application.ports.budget_alerts import BudgetAlert, BudgetAlertArchive
+from application.ports.unit_of_work import UnitOfWork
+from domain.access.actor import Actor
+from domain.access.permissions import Permission
 from domain.errors import InvalidRequest
 from domain.limits.budgets import BudgetUnit
 from domain.money import usd_from_nano
@@ -39,20 +44,26 @@ class BudgetAlertView(Struct, frozen=True, kw_only=True):
 class BudgetAlertList:
     """Reads the archive."""
 
-    def __init__(self, archive: BudgetAlertArchive) -> None:
-        """Show what is in `archive`."""
+    def __init__(self, archive: BudgetAlertArchive, uow: UnitOfWork) -> None:
+        """Show what is in `archive`; `uow` tells whose the subjects are."""
         self._archive = archive
+        self._uow = uow
 
-    async def newest(self, limit: int) -> tuple[BudgetAlertView, ...]:
-        """Return the newest alerts first.
+    async def newest(self, by: Actor, limit: int) -> tuple[BudgetAlertView, ...]:
+        """Return the newest alerts about subjects within reach first.
 
         Raises:
+            PermissionDenied: no alert at all may be seen.
             InvalidRequest: not between 1 and 500 alerts.
             ServiceUnavailable
         """
         if not 1 <= limit <= MOST:
             raise InvalidRequest(f"'limit' must be between 1 and {MOST}.", param="limit")
-        return tuple(_view(alert) for alert in await self._archive.newest(limit))
+        require_somewhere(by, Permission.ALERTS_READ)
+        async with self._uow.begin() as tx:
+            reach = await LimitReach.read(tx, by, reading=Permission.ALERTS_READ)
+        found = await self._archive.newest(limit, among=reach.subjects())
+        return tuple(_view(alert) for alert in found)
 
 
 def _view(alert: BudgetAlert) -> BudgetAlertView:

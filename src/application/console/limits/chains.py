@@ -6,6 +6,8 @@ from msgspec import Struct
 
 from application.console.callers import find_caller
 from application.ports.unit_of_work import Transaction
+from domain.access.actor import Actor
+from domain.access.permissions import Permission
 from domain.errors import InvalidRequest, NotFound
 from domain.identifiers import ProviderId
 from domain.inference.dialect import Surface
@@ -34,14 +36,14 @@ class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cost_usd: Decimal = Decimal(0)
 
 
-async def chain_of(tx: Transaction, question: Question) -> SubjectChain:
+async def chain_of(tx: Transaction, by: Actor, question: Question) -> SubjectChain:
     """Return the subjects of the request in question.
 
     Raises:
         InvalidRequest: the question is not complete; `param` names the member.
-        NotFound: no such key, user, model or provider.
+        NotFound: no such key, user, model or provider, or its limits are not for `by` to see.
     """
-    caller = await find_caller(tx, key=question.key, user=question.user)
+    caller = await find_caller(tx, by, Permission.LIMITS_READ, key=question.key, user=question.user)
     has_key = bool(caller.key_id)
     if question.surface is Surface.CONSOLE:
         raise InvalidRequest("The console has no limits.", param="surface")

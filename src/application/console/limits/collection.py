@@ -16,6 +16,8 @@ from application.console.limits.documents import (
     RuleView,
 )
 from application.console.limits.names import Names
+from application.console.limits.reach import LimitReach
+from application.console.reach import require_somewhere
 from application.console.resources import (
     Outcome,
     Page,
@@ -31,6 +33,7 @@ from application.console.resources import (
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.actor import Actor
+from domain.access.permissions import Permission
 from domain.errors import Conflict, InvalidRequest, NotFound
 from domain.limits.beginning import begun
 from domain.limits.rules import BudgetCap, ConcurrencyCap, Limit, WindowRule
@@ -100,33 +103,44 @@ class LimitCollection(Generic[L, E, P, V]):
         self._ids = ids
 
     async def page(
-        self, *, limit: int = 50, cursor: str | None = None, subject: str | None = None
+        self,
+        by: Actor,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        subject: str | None = None,
     ) -> Page[V]:
-        """Return limits, oldest first; with `subject`, those that hang on it.
+        """Return the limits within reach, oldest first; with `subject`, those that hang on it.
 
         Raises:
+            PermissionDenied: no limit at all may be seen.
             InvalidRequest: a parameter is out of bounds; `param` names it.
         """
+        require_somewhere(by, Permission.LIMITS_READ)
         check_page(limit, cursor)
         async with self._uow.begin() as tx:
-            names = await Names.read(tx)
-            found = await self._all(tx)
+            reach = await LimitReach.read(tx, by)
+            found = [each for each in await self._all(tx) if reach.sees(each.holder)]
         if subject is not None:
-            holder = names.holder(subject)
+            holder = reach.names.holder(subject)
             found = [each for each in found if each.holder == holder]
         return page_of(
             found,
             limit=limit,
             cursor=cursor,
             key=lambda each: each.id,
-            view=lambda each: self._family.view(each, names),
+            view=lambda each: self._family.view(each, reach.shown),
         )
 
-    async def find(self, limit_id: str) -> Versioned[V]:
-        """Return one limit. Raises `NotFound`."""
+    async def find(self, by: Actor, limit_id: str) -> Versioned[V]:
+        """Return one limit. Raises `NotFound`, `PermissionDenied`."""
+        require_somewhere(by, Permission.LIMITS_READ)
         async with self._uow.begin() as tx:
-            names = await Names.read(tx)
-            return self._versioned(await self._existing(tx, limit_id), names)
+            reach = await LimitReach.read(tx, by)
+            found = await self._existing(tx, limit_id)
+            if not reach.sees(found.holder):
+                raise NotFound(self._missing)
+            return self._versioned(found, reach.shown)
 
     async def create(self, by: Actor, entry: E) -> Versioned[V]:
         """Store a new limit.
@@ -134,6 +148,7 @@ class LimitCollection(Generic[L, E, P, V]):
         Raises:
             InvalidRequest: the entry has no meaning; `param` names the member.
             Conflict: its target has a limit already.
+            PermissionDenied: limits on this subject are not for the actor to set.
         """
         return (await self._changed(by, Row(op="create", entry=entry)))[1]
 
@@ -145,7 +160,7 @@ class LimitCollection(Generic[L, E, P, V]):
         Raises:
             NotFound: there is none of this id.
             PreconditionFailed: it is not the version of `if_match`.
-            InvalidRequest, Conflict: as for `create`.
+            InvalidRequest, Conflict, PermissionDenied: as for `create`.
         """
         row = Row[E, P](op="update", id=limit_id, changes=changes)
         return (await self._changed(by, row, if_match=if_match))[1]
@@ -158,6 +173,7 @@ class LimitCollection(Generic[L, E, P, V]):
         Raises:
             NotFound: there is none of this id.
             PreconditionFailed: it is not the version of `if_match`.
+            PermissionDenied: as for `create`.
         """
         row = Row[E, P](op="delete", id=limit_id)
         return (await self._changed(by, row, if_match=if_match, dry_run=dry_run))[1]
@@ -183,10 +199,13 @@ class LimitCollection(Generic[L, E, P, V]):
     async def _changed(
         self, by: Actor, row: Row[E, P], *, if_match: str | None = None, dry_run: bool = False
     ) -> tuple[Literal["created", "updated", "unchanged", "deleted"], Versioned[V]]:
+        require_somewhere(by, Permission.LIMITS_WRITE)
         now_ms = self._clock.now_ms()
         async with self._uow.begin(exclusive=True) as tx:
-            names = await Names.read(tx)
-            present, wanted = await self._intended(tx, names, row)
+            reach = await LimitReach.read(tx, by)
+            names = reach.shown
+            present, wanted = await self._intended(tx, reach, row)
+            reach.require(Permission.LIMITS_WRITE, wanted.holder)
             wanted = begun(wanted, present, now_ms)
             shown = self._versioned(present, names) if present is not None else None
             require_version(shown, if_match, self._family.name)
@@ -214,26 +233,31 @@ class LimitCollection(Generic[L, E, P, V]):
                 await tx.commit()
         return status, self._versioned(wanted, names)
 
-    async def _intended(self, tx: Transaction, names: Names, row: Row[E, P]) -> tuple[L | None, L]:
+    async def _intended(
+        self, tx: Transaction, reach: LimitReach, row: Row[E, P]
+    ) -> tuple[L | None, L]:
         """Return the limit as it is, if it is there, and as it is to be."""
         if row.op in ("create", "set"):
             if row.entry is None:
                 raise InvalidRequest(f"'{row.op}' needs 'entry'.", param="entry")
-            wanted = self._family.parse(row.entry, names, self._ids.new_id())
+            wanted = self._family.parse(row.entry, reach.names, self._ids.new_id())
             present = await self._with_target(tx, wanted) if row.op == "set" else None
             if present is None:
                 return None, wanted
             return present, documents.in_place_of(present, wanted)
         present = await self._existing(tx, row.id or "")
-        return present, present if row.op == "delete" else self._merged(present, row.changes, names)
+        reach.require(Permission.LIMITS_WRITE, present.holder, missing=self._missing)
+        return present, present if row.op == "delete" else self._merged(present, row.changes, reach)
 
-    def _merged(self, present: L, changes: P | None, names: Names) -> L:
+    def _merged(self, present: L, changes: P | None, reach: LimitReach) -> L:
         if changes is None:
             raise InvalidRequest("'update' needs 'changes'.", param="changes")
+        names = reach.shown
         wanted = merged(self._family.write(present, names), changes)
-        if not names.knows(present.holder) and wanted.subject == names.text(present.holder):
+        stays = wanted.subject == names.text(present.holder)
+        if stays and not names.knows(present.holder):
             raise Conflict("What this limit hangs on is gone; it can only be deleted.")
-        parsed = self._family.parse(wanted, names, present.id)
+        parsed = self._family.parse(wanted, names if stays else reach.names, present.id)
         if type(parsed) is not type(present):
             raise InvalidRequest(
                 "A rule cannot become a concurrency cap, nor the other way round.", param="metric"
@@ -245,10 +269,14 @@ class LimitCollection(Generic[L, E, P, V]):
             (each for each in await self._all(tx) if target_of(each) == target_of(wanted)), None
         )
 
+    @property
+    def _missing(self) -> str:
+        return f"There is no {self._family.name} with this id."
+
     async def _existing(self, tx: Transaction, limit_id: str) -> L:
         found = await tx.limits.find(limit_id)
         if found is None or not isinstance(found, self._family.classes):
-            raise NotFound(f"There is no {self._family.name} with this id.")
+            raise NotFound(self._missing)
         return found  # pyright: ignore[reportReturnType] - one of the family's classes
 
     async def _all(self, tx: Transaction) -> list[L]:

@@ -7,10 +7,13 @@ from msgspec import Struct
 
 from application.console.limits.documents import counted, unit_of, written
 from application.console.limits.names import Names
+from application.console.limits.reach import LimitReach
+from application.console.reach import require_somewhere
 from application.console.resources import check_page
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.actor import Actor
+from domain.access.permissions import Permission
 from domain.durations import parse_duration
 from domain.errors import InvalidRequest, NotFound
 from domain.limits.overrides import Override, OverrideAction
@@ -21,6 +24,7 @@ from domain.subjects import Subject, SubjectKind
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DEFAULTS = frozenset({HolderKind.TEAM_MEMBERS, HolderKind.ROLE_MEMBERS})
 _LONGEST_REASON = 500
+_ABSENT = "There is no override with this id."
 
 
 class OverrideEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,25 +83,29 @@ class ManageOverrides:
 
     async def page(
         self,
+        by: Actor,
         *,
         limit: int = 50,
         cursor: str | None = None,
         limit_id: str | None = None,
         subject: str | None = None,
     ) -> OverridePage:
-        """Return overrides, also ended ones; the filters narrow the list.
+        """Return the overrides of subjects within reach, also ended ones; filters narrow the list.
 
         Raises:
+            PermissionDenied: no override at all may be seen.
             InvalidRequest: a parameter is out of bounds; `param` names it.
         """
+        require_somewhere(by, Permission.LIMITS_READ)
         check_page(limit, cursor)
         async with self._uow.begin() as tx:
-            names, limits = await Names.read(tx), await _limits(tx)
-            found = list(await tx.overrides.all())
+            reach, limits = await LimitReach.read(tx, by), await _limits(tx)
+            found = [each for each in await tx.overrides.all() if reach.sees_subject(each.subject)]
+        names = reach.shown
         if limit_id is not None:
             found = [each for each in found if each.limit_id == limit_id]
         if subject is not None:
-            wanted = names.subject(subject)
+            wanted = reach.names.subject(subject)
             found = [each for each in found if each.subject == wanted]
         rest = [each for each in found if cursor is None or each.id > cursor]
         now_ms = self._clock.now_ms()
@@ -113,20 +121,24 @@ class ManageOverrides:
 
         Raises:
             NotFound: there is no such limit.
+            PermissionDenied: exceptions for this subject are not for the actor to make.
             InvalidRequest: no such subject, or the limit does not bind it; no reason; no end, or
                 one too far away. `param` names the member.
         """
+        require_somewhere(by, Permission.OVERRIDES_WRITE)
         now_ms = self._clock.now_ms()
         reason = checked_reason(entry.reason)
         async with self._uow.begin(exclusive=True) as tx:
-            names = await Names.read(tx)
+            reach = await LimitReach.read(tx, by)
             limit = await tx.limits.find(entry.limit_id)
-            if limit is None:
+            if limit is None or not reach.sees(limit.holder):
                 raise NotFound("There is no limit with this id.")
+            subject = subject_of(entry.subject, limit, reach.names)
+            reach.require_subject(Permission.OVERRIDES_WRITE, subject)
             override = Override(
                 id=self._ids.new_id(),
                 limit_id=limit.id,
-                subject=subject_of(entry.subject, limit, names),
+                subject=subject,
                 action=entry.action,
                 limit=counted(entry.limit, unit_of(limit)),
                 set_by=by.name,
@@ -135,33 +147,49 @@ class ManageOverrides:
                 until_ms=_until(entry, now_ms),
             )
             await tx.overrides.add(override)
-            view = override_view(override, limit, names, now_ms)
+            view = override_view(override, limit, reach.shown, now_ms)
             tx.audit.record(by, "override.create", _target(view), after=view, reason=reason)
             await tx.commit()
         return view
 
-    async def find(self, override_id: str) -> OverrideView:
-        """Return one override. Raises `NotFound`."""
+    async def find(self, by: Actor, override_id: str) -> OverrideView:
+        """Return one override. Raises `NotFound`, `PermissionDenied`."""
+        require_somewhere(by, Permission.LIMITS_READ)
         async with self._uow.begin() as tx:
-            return await self._existing(tx, override_id)
+            reach = await LimitReach.read(tx, by)
+            found = await _existing(tx, override_id)
+            if not reach.sees_subject(found.subject):
+                raise NotFound(_ABSENT)
+            return await self._view(tx, found, reach)
 
     async def remove(self, by: Actor, override_id: str, *, dry_run: bool = False) -> OverrideView:
-        """End an override now and forget it; return it as it was. Raises `NotFound`."""
+        """End an override now and forget it; return it as it was.
+
+        Raises:
+            NotFound, PermissionDenied
+        """
+        require_somewhere(by, Permission.OVERRIDES_WRITE)
         async with self._uow.begin(exclusive=True) as tx:
-            view = await self._existing(tx, override_id)
+            reach = await LimitReach.read(tx, by)
+            found = await _existing(tx, override_id)
+            reach.require_subject(Permission.OVERRIDES_WRITE, found.subject, missing=_ABSENT)
+            view = await self._view(tx, found, reach)
             if not dry_run:
                 await tx.overrides.remove(override_id)
                 tx.audit.record(by, "override.delete", _target(view), before=view)
                 await tx.commit()
         return view
 
-    async def _existing(self, tx: Transaction, override_id: str) -> OverrideView:
-        found = next((each for each in await tx.overrides.all() if each.id == override_id), None)
-        if found is None:
-            raise NotFound("There is no override with this id.")
+    async def _view(self, tx: Transaction, found: Override, reach: LimitReach) -> OverrideView:
         limits = await _limits(tx)
-        names = await Names.read(tx)
-        return override_view(found, limits[found.limit_id], names, self._clock.now_ms())
+        return override_view(found, limits[found.limit_id], reach.shown, self._clock.now_ms())
+
+
+async def _existing(tx: Transaction, override_id: str) -> Override:
+    found = next((each for each in await tx.overrides.all() if each.id == override_id), None)
+    if found is None:
+        raise NotFound(_ABSENT)
+    return found
 
 
 def _target(view: OverrideView) -> AuditTarget:

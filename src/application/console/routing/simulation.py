@@ -14,6 +14,8 @@ from application.console.routing.views import (
 from application.ports.clock import Clock, Randomness
 from application.ports.route_health import RouteHealthFeed
 from application.ports.unit_of_work import UnitOfWork
+from domain.access.actor import Actor
+from domain.access.permissions import Permission
 from domain.identifiers import RouteId
 from domain.keys.api_key import Caller
 from domain.routing.catalog import Catalog, Model
@@ -42,15 +44,17 @@ class SimulateRouting:
         self._clock = clock
         self._randomness = randomness
 
-    async def simulate(self, wish: SimulatedRequest) -> Simulated:
+    async def simulate(self, by: Actor, wish: SimulatedRequest) -> Simulated:
         """Return where the request would go, and where not. Nothing is sent, counted or kept.
 
         Raises:
             InvalidRequest: the request is not complete, or cannot be read; `param` names the member.
+            PermissionDenied
             NotFound: no such model, key or user.
             ServiceUnavailable: a store cannot be asked now.
         """
-        stored = await self._read(wish)
+        by.require(Permission.ROUTING_SIMULATE)
+        stored = await self._read(by, wish)
         asked = read_request(
             wish, self._codec_of, stored.settings.integer("gateway.max_json_depth")
         )
@@ -100,11 +104,13 @@ class SimulateRouting:
             throttled=plan.throttled,
         )
 
-    async def _read(self, wish: SimulatedRequest) -> "_Stored":
+    async def _read(self, by: Actor, wish: SimulatedRequest) -> "_Stored":
         async with self._uow.begin() as tx:
             caller = None
             if wish.key is not None or wish.user is not None:
-                caller = await find_caller(tx, key=wish.key, user=wish.user)
+                caller = await find_caller(
+                    tx, by, Permission.ROUTING_SIMULATE, key=wish.key, user=wish.user
+                )
             return _Stored(
                 catalog=Catalog.of(await tx.models.all(), await tx.providers.all()),
                 settings=Settings(await tx.settings.all()),

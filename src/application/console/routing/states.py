@@ -4,19 +4,20 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
+from application.console.acts import carry_out
 from application.console.resources import check_page
 from application.console.routing.reports import merged_health, reports_by_route
 from application.console.routing.views import StandingView, provider_name
 from application.ports.clock import Clock
 from application.ports.route_health import RouteHealthFeed
 from application.ports.unit_of_work import UnitOfWork
+from domain.access.actor import Actor
+from domain.access.permissions import Permission
 from domain.errors import NotFound
 from domain.identifiers import RouteId
+from domain.records.audit import AuditTarget
 from domain.routing.catalog import Catalog, Model, Route
 from domain.routing.health import RouteHealth, merged, told_to_drain, told_to_reset
-
-_OPERATOR = "console"
-"""Who gives orders, until the console knows who asks it."""
 
 
 class RouteState(Struct, frozen=True, kw_only=True):
@@ -70,15 +71,17 @@ class RouteStates:
         self._clock = clock
 
     async def page(
-        self, *, limit: int = 50, cursor: str | None = None, model: str | None = None
+        self, by: Actor, *, limit: int = 50, cursor: str | None = None, model: str | None = None
     ) -> RoutePage:
         """Return routes, oldest first; with `model`, those of that model or alias.
 
         Raises:
             InvalidRequest: a parameter is out of bounds; `param` names it.
+            PermissionDenied
             NotFound: no such model.
             ServiceUnavailable: a store cannot be asked now.
         """
+        by.require(Permission.ROUTES_READ)
         check_page(limit, cursor)
         catalog = await self._catalog()
         name = None
@@ -107,35 +110,50 @@ class RouteStates:
             total=len(found),
         )
 
-    async def drain(self, route_id: str, *, drained: bool, dry_run: bool = False) -> RouteOrder:
+    async def drain(
+        self, by: Actor, route_id: str, *, drained: bool, dry_run: bool = False
+    ) -> RouteOrder:
         """Take a route out, or back in: new requests go elsewhere, running ones end where they are.
 
         Raises:
+            PermissionDenied
             NotFound: no such route.
             ServiceUnavailable: the order could not be published.
         """
         return await self._order(
+            by,
+            "route.drain" if drained else "route.undrain",
             route_id,
-            lambda health, now_ms: told_to_drain(health, now_ms, drained=drained, by=_OPERATOR),
+            lambda health, now_ms: told_to_drain(health, now_ms, drained=drained, by=by.name),
             dry_run=dry_run,
         )
 
-    async def reset(self, route_id: str, *, dry_run: bool = False) -> RouteOrder:
+    async def reset(self, by: Actor, route_id: str, *, dry_run: bool = False) -> RouteOrder:
         """Close a route's circuit and end its cool-down. Raises like `drain`."""
         return await self._order(
+            by,
+            "route.reset",
             route_id,
-            lambda health, now_ms: told_to_reset(health, now_ms, by=_OPERATOR),
+            lambda health, now_ms: told_to_reset(health, now_ms, by=by.name),
             dry_run=dry_run,
         )
 
     async def _order(
-        self, route_id: str, word: Callable[[RouteHealth, int], RouteHealth], *, dry_run: bool
+        self,
+        by: Actor,
+        action: str,
+        route_id: str,
+        word: Callable[[RouteHealth, int], RouteHealth],
+        *,
+        dry_run: bool,
     ) -> RouteOrder:
+        by.require(Permission.ROUTES_OPERATE)
         catalog = await self._catalog()
         route, model = _found(catalog, route_id)
         now_ms = self._clock.now_ms()
         reported = (await reports_by_route(self._feed)).get(route.id, ())
-        told = word(merged(route.id, reported, now_ms), now_ms)
+        known = merged(route.id, reported, now_ms)
+        told = word(known, now_ms)
         # The numbers are the replicas': said again, they would count twice.
         order = RouteHealth(
             route_id=route.id,
@@ -145,10 +163,20 @@ class RouteStates:
             cool_down=told.cool_down,
             drain=told.drain,
         )
+        before = _state(catalog, model, route, known, now_ms)
+        after = _state(catalog, model, route, merged(route.id, (*reported, order), now_ms), now_ms)
         if not dry_run:
-            await self._feed.order(order)
-        told = merged(route.id, (*reported, order), now_ms)
-        return RouteOrder(applied=not dry_run, item=_state(catalog, model, route, told, now_ms))
+            name = f"{after.model} -> {after.provider}/{after.upstream_model}"
+            await carry_out(
+                self._uow,
+                by,
+                action,
+                AuditTarget(kind="route", id=route.id, name=name),
+                lambda: self._feed.order(order),
+                before=before,
+                after=after,
+            )
+        return RouteOrder(applied=not dry_run, item=after)
 
     async def _catalog(self) -> Catalog:
         async with self._uow.begin() as tx:

@@ -11,7 +11,7 @@ from application.console.limits.collection import BudgetCollection, Row
 from application.console.limits.documents import BudgetEntry, BudgetPatch, BudgetView
 from application.console.resources import Outcome, Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
-from entrypoints.console.idempotency import IdempotencyKey, once
+from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.security import By
 
 
@@ -57,12 +57,13 @@ def budget_routes(
 
     @get("/api/budgets", operation_id="list_budgets", tags=["budgets"])
     async def list_budgets(
+        by: By,
         limit: FromQuery[int] = 50,
         cursor: FromQuery[str | None] = None,
         subject: FromQuery[str | None] = None,
     ) -> Response[BudgetPage]:
         """List budgets, oldest first; `subject` narrows the list to those that hang on it."""
-        page = await budgets.page(limit=limit, cursor=cursor, subject=subject)
+        page = await budgets.page(by, limit=limit, cursor=cursor, subject=subject)
         return answer(BudgetPage(page.items, page.next_cursor, page.total))
 
     @post("/api/budgets", operation_id="create_budget", tags=["budgets"])
@@ -75,7 +76,8 @@ def budget_routes(
             made = await budgets.create(by, data)
             return versioned(made, status=201, location=f"/api/budgets/{made.view.id}")
 
-        return await once(requests, idempotency_key, "POST /api/budgets", data, work)
+        operation = asked_by(by, "POST /api/budgets")
+        return await once(requests, idempotency_key, operation, data, work)
 
     @post("/api/budgets/bulk", operation_id="change_budgets", tags=["budgets"], status_code=200)
     async def change_budgets(
@@ -91,9 +93,9 @@ def budget_routes(
         return answer(BudgetOutcomes(items, failed, dry_run))
 
     @get("/api/budgets/{limit_id:str}", operation_id="get_budget", tags=["budgets"])
-    async def get_budget(limit_id: FromPath[str]) -> Response[BudgetView]:
+    async def get_budget(by: By, limit_id: FromPath[str]) -> Response[BudgetView]:
         """Return one budget with its ETag."""
-        return versioned(await budgets.find(limit_id))
+        return versioned(await budgets.find(by, limit_id))
 
     @patch("/api/budgets/{limit_id:str}", operation_id="update_budget", tags=["budgets"])
     async def update_budget(

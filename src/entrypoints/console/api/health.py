@@ -3,6 +3,7 @@
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
+from entrypoints.console.security import By
 from entrypoints.console.system_status import SystemReport, SystemStatus
 
 
@@ -10,8 +11,8 @@ def console_health_route(system: SystemStatus) -> HTTPRouteHandler:
     """Return the route handler."""
 
     @get("/api/health", operation_id="get_health", tags=["health"])
-    async def console_health() -> SystemReport:
+    async def console_health(by: By) -> SystemReport:
         """Report dependencies with their latency and version, connections, and what waits."""
-        return await system.report()
+        return await system.report(by)
 
     return console_health

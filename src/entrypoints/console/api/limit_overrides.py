@@ -14,10 +14,8 @@ from application.console.limits.overrides import (
     OverrideView,
 )
 from entrypoints.console.answers import answer
-from entrypoints.console.idempotency import IdempotencyKey, once
+from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.security import By
-
-# Until there are sessions, the set-up token is the one credential and nobody has a name.
 
 
 class OverrideRemoval(Struct, frozen=True):
@@ -34,6 +32,7 @@ def override_routes(
 
     @get("/api/limits/overrides", operation_id="list_limit_overrides", tags=["limits"])
     async def list_limit_overrides(
+        by: By,
         limit: FromQuery[int] = 50,
         cursor: FromQuery[str | None] = None,
         limit_id: FromQuery[str | None] = None,
@@ -41,7 +40,7 @@ def override_routes(
     ) -> Response[OverridePage]:
         """List overrides of rules and budgets, oldest first, also those that have ended."""
         return answer(
-            await overrides.page(limit=limit, cursor=cursor, limit_id=limit_id, subject=subject)
+            await overrides.page(by, limit=limit, cursor=cursor, limit_id=limit_id, subject=subject)
         )
 
     @post("/api/limits/overrides", operation_id="set_limit_override", tags=["limits"])
@@ -57,16 +56,17 @@ def override_routes(
             made = await overrides.set(by, data)
             return answer(made, status=201, location=f"/api/limits/overrides/{made.id}")
 
-        return await once(requests, idempotency_key, "POST /api/limits/overrides", data, work)
+        operation = asked_by(by, "POST /api/limits/overrides")
+        return await once(requests, idempotency_key, operation, data, work)
 
     @get(
         "/api/limits/overrides/{override_id:str}",
         operation_id="get_limit_override",
         tags=["limits"],
     )
-    async def get_limit_override(override_id: FromPath[str]) -> Response[OverrideView]:
+    async def get_limit_override(by: By, override_id: FromPath[str]) -> Response[OverrideView]:
         """Return one override."""
-        return answer(await overrides.find(override_id))
+        return answer(await overrides.find(by, override_id))
 
     @delete(
         "/api/limits/overrides/{override_id:str}",

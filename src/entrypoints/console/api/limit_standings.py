@@ -8,27 +8,28 @@ from litestar.response import Response
 from application.console.limits.chains import Question
 from application.console.limits.standing import Explained, LimitStandings, ResetDone, ResetWish
 from entrypoints.console.answers import answer
+from entrypoints.console.security import By
 
 
 def standing_routes(standings: LimitStandings) -> list[HTTPRouteHandler]:
     """Return the route handlers."""
 
     @post("/api/limits/explain", operation_id="explain_limits", tags=["limits"], status_code=200)
-    async def explain_limits(data: JSONBody[Question]) -> Response[Explained]:
+    async def explain_limits(by: By, data: JSONBody[Question]) -> Response[Explained]:
         """Tell which limits a request would meet, how they stand, and the verdict.
 
         Counts nothing.
         """
-        return answer(await standings.explain(data))
+        return answer(await standings.explain(by, data))
 
     @post("/api/limits/reset", operation_id="reset_limits", tags=["limits"], status_code=200)
     async def reset_limits(
-        data: JSONBody[ResetWish], *, dry_run: FromQuery[bool] = False
+        by: By, data: JSONBody[ResetWish], *, dry_run: FromQuery[bool] = False
     ) -> Response[ResetDone]:
         """Forget what a subject's windows and current budgets have counted.
 
         With `dry_run`, only tell how they stand. Calls in flight and alerts already fired stay.
         """
-        return answer(await standings.reset(data, dry_run=dry_run))
+        return answer(await standings.reset(by, data, dry_run=dry_run))
 
     return [explain_limits, reset_limits]

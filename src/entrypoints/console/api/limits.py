@@ -11,7 +11,7 @@ from application.console.limits.collection import Row, RuleCollection
 from application.console.limits.documents import RuleEntry, RulePatch, RuleView
 from application.console.resources import Outcome, Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
-from entrypoints.console.idempotency import IdempotencyKey, once
+from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.security import By
 
 
@@ -53,12 +53,13 @@ def rule_routes(rules: RuleCollection, requests: IdempotentRequests) -> list[HTT
 
     @get("/api/limits", operation_id="list_limits", tags=["limits"])
     async def list_limits(
+        by: By,
         limit: FromQuery[int] = 50,
         cursor: FromQuery[str | None] = None,
         subject: FromQuery[str | None] = None,
     ) -> Response[RulePage]:
         """List rules, oldest first; `subject` narrows the list to those that hang on it."""
-        page = await rules.page(limit=limit, cursor=cursor, subject=subject)
+        page = await rules.page(by, limit=limit, cursor=cursor, subject=subject)
         return answer(RulePage(page.items, page.next_cursor, page.total))
 
     @post("/api/limits", operation_id="create_rule", tags=["limits"])
@@ -71,7 +72,8 @@ def rule_routes(rules: RuleCollection, requests: IdempotentRequests) -> list[HTT
             made = await rules.create(by, data)
             return versioned(made, status=201, location=f"/api/limits/{made.view.id}")
 
-        return await once(requests, idempotency_key, "POST /api/limits", data, work)
+        operation = asked_by(by, "POST /api/limits")
+        return await once(requests, idempotency_key, operation, data, work)
 
     @post("/api/limits/bulk", operation_id="change_limits", tags=["limits"], status_code=200)
     async def change_limits(
@@ -87,9 +89,9 @@ def rule_routes(rules: RuleCollection, requests: IdempotentRequests) -> list[HTT
         return answer(RuleOutcomes(items, failed, dry_run))
 
     @get("/api/limits/{limit_id:str}", operation_id="get_rule", tags=["limits"])
-    async def get_rule(limit_id: FromPath[str]) -> Response[RuleView]:
+    async def get_rule(by: By, limit_id: FromPath[str]) -> Response[RuleView]:
         """Return one rule with its ETag."""
-        return versioned(await rules.find(limit_id))
+        return versioned(await rules.find(by, limit_id))
 
     @patch("/api/limits/{limit_id:str}", operation_id="update_rule", tags=["limits"])
     async def update_rule(

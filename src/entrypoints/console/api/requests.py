@@ -6,6 +6,7 @@ from litestar.params import FromPath, FromQuery
 
 from application.console.request_records import NEWEST, RecordPage, RecordQuery, RequestRecords
 from domain.records.events import RequestRecord
+from entrypoints.console.security import By
 
 
 def request_routes(records: RequestRecords) -> list[HTTPRouteHandler]:
@@ -13,6 +14,7 @@ def request_routes(records: RequestRecords) -> list[HTTPRouteHandler]:
 
     @get("/api/requests", operation_id="list_requests", tags=["requests"])
     async def list_requests(
+        by: By,
         limit: FromQuery[int] = 50,
         since_ms: FromQuery[int | None] = None,
         until_ms: FromQuery[int | None] = None,
@@ -33,6 +35,7 @@ def request_routes(records: RequestRecords) -> list[HTTPRouteHandler]:
         following the log. Every filter narrows the list; times are Unix milliseconds.
         """
         return await records.page(
+            by,
             RecordQuery(
                 limit=limit,
                 since_ms=since_ms,
@@ -47,12 +50,12 @@ def request_routes(records: RequestRecords) -> list[HTTPRouteHandler]:
                 order=order,
                 cursor=cursor,
                 overlap_ms=overlap_ms,
-            )
+            ),
         )
 
     @get("/api/requests/{event_id:str}", operation_id="get_request", tags=["requests"])
-    async def get_request(event_id: FromPath[str]) -> RequestRecord:
+    async def get_request(by: By, event_id: FromPath[str]) -> RequestRecord:
         """Return one request record by its event id."""
-        return await records.find(event_id)
+        return await records.find(by, event_id)
 
     return [list_requests, get_request]

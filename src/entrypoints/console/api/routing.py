@@ -10,6 +10,7 @@ from application.console.routing.simulation import SimulateRouting
 from application.console.routing.states import RouteOrder, RoutePage, RouteStates
 from application.console.routing.views import Simulated
 from entrypoints.console.answers import answer
+from entrypoints.console.security import By
 
 
 def routing_routes(simulation: SimulateRouting, states: RouteStates) -> list[HTTPRouteHandler]:
@@ -18,22 +19,23 @@ def routing_routes(simulation: SimulateRouting, states: RouteStates) -> list[HTT
     @post(
         "/api/routing/simulate", operation_id="simulate_routing", tags=["routing"], status_code=200
     )
-    async def simulate_routing(data: JSONBody[SimulatedRequest]) -> Response[Simulated]:
+    async def simulate_routing(by: By, data: JSONBody[SimulatedRequest]) -> Response[Simulated]:
         """Tell where a request would go: routes in order with their scores, and why not the others.
 
         It is the plan the gateway would make now; within a tier dice may fall otherwise next time.
         Nothing is sent and nothing counted.
         """
-        return answer(await simulation.simulate(data))
+        return answer(await simulation.simulate(by, data))
 
     @get("/api/routing/routes", operation_id="list_routes", tags=["routing"])
     async def list_routes(
+        by: By,
         limit: FromQuery[int] = 50,
         cursor: FromQuery[str | None] = None,
         model: FromQuery[str | None] = None,
     ) -> Response[RoutePage]:
         """List routes with the health all replicas report, oldest first; `model` narrows the list."""
-        return answer(await states.page(limit=limit, cursor=cursor, model=model))
+        return answer(await states.page(by, limit=limit, cursor=cursor, model=model))
 
     @post(
         "/api/routing/routes/{route_id:str}/drain",
@@ -42,10 +44,10 @@ def routing_routes(simulation: SimulateRouting, states: RouteStates) -> list[HTT
         status_code=200,
     )
     async def drain_route(
-        route_id: FromPath[str], *, dry_run: FromQuery[bool] = False
+        by: By, route_id: FromPath[str], *, dry_run: FromQuery[bool] = False
     ) -> Response[RouteOrder]:
         """Take a route out in every replica until `undrain`; running requests end where they are."""
-        return answer(await states.drain(route_id, drained=True, dry_run=dry_run))
+        return answer(await states.drain(by, route_id, drained=True, dry_run=dry_run))
 
     @post(
         "/api/routing/routes/{route_id:str}/undrain",
@@ -54,10 +56,10 @@ def routing_routes(simulation: SimulateRouting, states: RouteStates) -> list[HTT
         status_code=200,
     )
     async def undrain_route(
-        route_id: FromPath[str], *, dry_run: FromQuery[bool] = False
+        by: By, route_id: FromPath[str], *, dry_run: FromQuery[bool] = False
     ) -> Response[RouteOrder]:
         """Let requests go to a drained route again."""
-        return answer(await states.drain(route_id, drained=False, dry_run=dry_run))
+        return answer(await states.drain(by, route_id, drained=False, dry_run=dry_run))
 
     @post(
         "/api/routing/routes/{route_id:str}/reset",
@@ -66,9 +68,9 @@ def routing_routes(simulation: SimulateRouting, states: RouteStates) -> list[HTT
         status_code=200,
     )
     async def reset_route(
-        route_id: FromPath[str], *, dry_run: FromQuery[bool] = False
+        by: By, route_id: FromPath[str], *, dry_run: FromQuery[bool] = False
     ) -> Response[RouteOrder]:
         """Close a route's circuit and end its cool-down, e.g. because the provider is mended."""
-        return answer(await states.reset(route_id, dry_run=dry_run))
+        return answer(await states.reset(by, route_id, dry_run=dry_run))
 
     return [simulate_routing, list_routes, drain_route, undrain_route, reset_route]

@@ -92,7 +92,7 @@ async def test_a_rule_stays_a_rule_and_a_cap_a_cap(limits: LimitServices) -> Non
             OPERATOR, made.view.id, RulePatch(metric=RuleMetric.CONCURRENCY, window=None)
         )
     with pytest.raises(NotFound, match="no budget"):
-        await limits.budgets.find(made.view.id)
+        await limits.budgets.find(OPERATOR, made.view.id)
 
 
 async def test_a_budget_can_change_its_unit_with_its_amount(limits: LimitServices) -> None:
@@ -155,7 +155,7 @@ async def test_a_limit_whose_subject_is_gone_can_only_be_deleted_or_moved(
         (team,) = await tx.teams.all()
         await tx.teams.remove(team.id)
         await tx.commit()
-    assert (await limits.rules.find(made.view.id)).view.subject == f"team:{team.id}"
+    assert (await limits.rules.find(OPERATOR, made.view.id)).view.subject == f"team:{team.id}"
     with pytest.raises(Conflict, match="gone"):
         await limits.rules.update(OPERATOR, made.view.id, RulePatch(limit=1))
     moved = await limits.rules.update(OPERATOR, made.view.id, RulePatch(subject="platform"))
@@ -183,13 +183,13 @@ async def test_an_override_ends_by_itself(limits: LimitServices, clock: ManualCl
     override = await limits.overrides.set(OPERATOR, wish)
     assert (override.subject, override.active) == ("user:dev@example.com", True)
     question = Question(key="dev@example.com/ci", model="gpt-4o")
-    (before,) = (await limits.standings.explain(question)).limits
+    (before,) = (await limits.standings.explain(OPERATOR, question)).limits
     assert (before.limit, before.source.kind) == (500, "override")
     assert before.source.overrides[0].set_by == "operator"
     clock.advance(2 * DAY_S)
-    (after,) = (await limits.standings.explain(question)).limits
+    (after,) = (await limits.standings.explain(OPERATOR, question)).limits
     assert (after.limit, after.source.kind) == (100, "own")
-    assert not (await limits.overrides.find(override.id)).active
+    assert not (await limits.overrides.find(OPERATOR, override.id)).active
 
 
 async def test_an_override_is_for_somebody_the_limit_binds(limits: LimitServices) -> None:
@@ -206,9 +206,13 @@ async def test_an_override_is_for_somebody_the_limit_binds(limits: LimitServices
     default = await limits.rules.create(OPERATOR, replace(RULE, subject="team_members:core"))
     tightened = await limits.overrides.set(OPERATOR, replace(wish, limit_id=default.view.id))
     assert tightened.until is None
-    assert (await limits.overrides.page(limit_id=default.view.id)).total == 1
+    assert (await limits.overrides.page(OPERATOR, limit_id=default.view.id)).total == 1
     await limits.rules.delete(OPERATOR, default.view.id)
-    assert (await limits.overrides.page()).total == 0
+    assert (
+        await limits.overrides.page(
+            OPERATOR,
+        )
+    ).total == 0
 
 
 async def test_a_user_is_explained_without_a_key_and_a_tool_call_without_a_model(
@@ -220,7 +224,7 @@ async def test_a_user_is_explained_without_a_key_and_a_tool_call_without_a_model
             replace(RULE, subject=subject, metric=RuleMetric.REQUESTS, surface=Surface.MCP_GATEWAY),
         )
     explained = await limits.standings.explain(
-        Question(user="dev@example.com", surface=Surface.MCP_GATEWAY)
+        OPERATOR, Question(user="dev@example.com", surface=Surface.MCP_GATEWAY)
     )
     assert explained.subjects == ("user:dev@example.com", "team:core", "platform")
     assert [each.source.kind for each in explained.limits] == ["role_default", "own"]
@@ -229,9 +233,9 @@ async def test_a_user_is_explained_without_a_key_and_a_tool_call_without_a_model
 async def test_a_default_is_reset_for_one_user(limits: LimitServices) -> None:
     default = await limits.rules.create(OPERATOR, replace(RULE, subject="role:developer"))
     with pytest.raises(InvalidRequest, match="for which user"):
-        await limits.standings.reset(ResetWish(limit_id=default.view.id))
-    done = await limits.standings.reset(ResetWish(subject="user:other@example.com"))
+        await limits.standings.reset(OPERATOR, ResetWish(limit_id=default.view.id))
+    done = await limits.standings.reset(OPERATOR, ResetWish(subject="user:other@example.com"))
     assert done.applied
     assert [each.subject for each in done.limits] == ["user:other@example.com"]
-    nothing = await limits.standings.reset(ResetWish(subject="platform"))
+    nothing = await limits.standings.reset(OPERATOR, ResetWish(subject="platform"))
     assert (nothing.applied, nothing.limits) == (False, ())

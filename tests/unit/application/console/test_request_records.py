@@ -6,6 +6,7 @@ from adapters.memory.request_log import MemoryRequestLog
 from application.console.request_records import RecordPage, RecordQuery, RequestRecords
 from domain.errors import InvalidRequest, NotFound
 from domain.records.events import RequestRecord
+from tests.support.acting import OPERATOR
 from tests.support.manual_clock import ManualClock
 from tests.support.request_records import batch_of_records, make_record
 
@@ -24,7 +25,7 @@ class Fixture:
         return list(records)
 
     async def page(self, **query: Any) -> RecordPage:
-        return await self.records.page(RecordQuery(**query))
+        return await self.records.page(OPERATOR, RecordQuery(**query))
 
 
 @pytest.fixture
@@ -111,6 +112,6 @@ async def test_a_cursor_of_the_other_order_is_refused(given: Fixture) -> None:
 
 async def test_one_record_is_found_by_its_id(given: Fixture) -> None:
     (record,) = await given.store(make_record())
-    assert await given.records.find(record.event_id) == record
+    assert await given.records.find(OPERATOR, record.event_id) == record
     with pytest.raises(NotFound):
-        await given.records.find("nothing")
+        await given.records.find(OPERATOR, "nothing")

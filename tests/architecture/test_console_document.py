@@ -1,0 +1,130 @@
+"""The OpenAPI document is complete: whoever generates a client from it needs nothing else."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
+
+import msgspec
+import pytest
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Response
+from litestar.routes import HTTPRoute
+
+from adapters.memory.change_feed import MemoryChangeFeed
+from adapters.memory.request_log import MemoryRequestLog
+from adapters.memory.store import MemoryStore, MemoryUnitOfWork
+from adapters.system.clock import SystemClock
+from adapters.system.identifiers import UuidGenerator
+from application.console.request_records import RequestRecords
+from domain.secret import Secret
+from entrypoints.console.app import create_console_api
+from entrypoints.console.services import Console
+from entrypoints.health import HealthChecks
+from tests.support.catalog_services import catalog_services
+from tests.support.limit_services import limit_services
+from tests.support.provider_inspection import provider_inspection
+from tests.support.routing_services import routing_services
+
+PROBLEM = "#/components/schemas/Problem"
+CHANGES = {"POST", "PUT", "PATCH", "DELETE"}
+
+
+@pytest.fixture(scope="module")
+def api() -> Litestar:
+    clock = SystemClock()
+    uow = MemoryUnitOfWork(MemoryStore(), MemoryChangeFeed(), clock, UuidGenerator())
+    return create_console_api(
+        Console(
+            request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
+            limits=limit_services(uow, clock),
+            providers=provider_inspection(uow, clock),
+            catalog=catalog_services(uow, clock),
+            routing=routing_services(uow, clock),
+            token=Secret("token"),
+            ids=UuidGenerator(),
+            health=HealthChecks({}),
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def document(api: Litestar) -> dict[str, Any]:
+    return msgspec.json.decode(msgspec.json.encode(api.openapi_schema.to_schema()))
+
+
+def handlers(api: Litestar) -> Iterator[tuple[str, HTTPRouteHandler]]:
+    """Yield the handlers of the REST API with the paths they are under."""
+    for route in api.routes:
+        if isinstance(route, HTTPRoute) and route.path.startswith("/api/"):
+            for handler in route.route_handlers:
+                if handler.resolve_include_in_schema():
+                    yield route.path, handler
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield (method, path, operation) of the REST API."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if path.startswith("/api/") and isinstance(operation, dict):
+                yield method.upper(), path, operation
+
+
+def test_every_handler_has_a_name_a_tag_and_a_description(api: Litestar) -> None:
+    incomplete = [
+        path
+        for path, handler in handlers(api)
+        if not (
+            isinstance(handler.operation_id, str)
+            and handler.resolve_tags()
+            and inspect.getdoc(handler.fn)
+        )
+    ]
+    assert incomplete == []
+
+
+def test_every_handler_says_what_it_answers_with(api: Litestar) -> None:
+    untyped: list[str] = []
+    for path, handler in handlers(api):
+        told = inspect.signature(handler.fn).return_annotation
+        shape = get_args(told)[0] if get_origin(told) is Response else told
+        if not (isinstance(shape, type) and issubclass(shape, msgspec.Struct)):
+            untyped.append(f"{path}: {told}")
+    assert untyped == []
+
+
+def test_every_operation_says_how_it_is_refused(document: dict[str, Any]) -> None:
+    missing: list[str] = []
+    for method, path, operation in operations(document):
+        needed = {"400", "401", "403", "500", "503"}
+        needed |= {"404"} if "{" in path else set()
+        needed |= {"409"} if method in CHANGES else set()
+        parameters = {each["name"].lower() for each in operation.get("parameters", ())}
+        needed |= {"412"} if "if-match" in parameters else set()
+        for status in sorted(needed):
+            content = operation["responses"].get(status, {}).get("content", {})
+            schema = content.get("application/problem+json", {}).get("schema", {})
+            if schema.get("$ref") != PROBLEM:
+                missing.append(f"{method} {path}: {status}")
+    assert missing == []
+
+
+def test_the_document_has_every_handler_once(api: Litestar, document: dict[str, Any]) -> None:
+    named = [str(handler.operation_id) for _, handler in handlers(api)]
+    assert len(named) > 40
+    assert sorted(named) == sorted(each["operationId"] for _, _, each in operations(document))
+    assert len(set(named)) == len(named)
+
+
+def test_one_signs_in_with_a_token_or_a_cookie(document: dict[str, Any]) -> None:
+    schemes = document["components"]["securitySchemes"]
+    assert (schemes["bearer"]["type"], schemes["bearer"]["scheme"]) == ("http", "bearer")
+    assert (schemes["cookie"]["type"], schemes["cookie"]["in"]) == ("apiKey", "cookie")
+    assert document["security"] == [{"bearer": []}, {"cookie": []}]
+    assert [path for _, path, each in operations(document) if "security" in each] == []
+
+
+def test_credentials_are_written_and_never_read(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    (view,) = (each for name, each in schemas.items() if name.endswith("ProviderView"))
+    assert view["properties"]["credentials"]["type"] == "array"
