@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from adapters.sql.audit_log import SqlAuditRecorder
 from adapters.sql.errors import database_errors
+from adapters.sql.invites import SqlInvites
 from adapters.sql.keys import SqlApiKeys
 from adapters.sql.limits import SqlLimitOverrides, SqlLimits
 from adapters.sql.models import SqlModels
@@ -18,6 +19,7 @@ from adapters.sql.roles import SqlRoles
 from adapters.sql.session import Session
 from adapters.sql.settings import SqlStoredSettings
 from adapters.sql.tables import ConfigRevisionRow
+from adapters.sql.user_search import SqlUserSearch
 from application.ports.change_feed import Change, ChangeFeed
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
@@ -46,6 +48,8 @@ class SqlTransaction(Transaction):
         self.users = SqlUsers(shared)
         self.teams = SqlTeams(shared)
         self.roles = SqlRoles(shared)
+        self.user_search = SqlUserSearch(shared)
+        self.invites = SqlInvites(shared)
         self.keys = SqlApiKeys(shared)
         self.providers = SqlProviders(shared)
         self.models = SqlModels(shared)
