@@ -18,10 +18,11 @@ from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
+from tests.support.people_services import people_services
 from tests.support.provider_inspection import provider_inspection
 from tests.support.routing_services import routing_services
 
-OPEN_TO_EVERYBODY = {"/health/live", "/health/ready", "/setup"}
+OPEN_TO_EVERYBODY = {"/api/invites/accept", "/health/live", "/health/ready", "/setup"}
 TOKEN = "the-token-of-this-installation"
 
 
@@ -36,6 +37,7 @@ def console() -> Console:
         limits=limit_services(uow, clock),
         providers=provider_inspection(uow, clock),
         routing=routing_services(uow, clock),
+        people=people_services(uow, clock),
         token=Secret(TOKEN),
         ids=UuidGenerator(),
         health=HealthChecks({}),

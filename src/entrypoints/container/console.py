@@ -23,6 +23,7 @@ from application.console.request_records import RequestRecords
 from domain.secret import Secret
 from entrypoints.console.services import Console, LimitServices
 from entrypoints.console.system_status import SystemSources
+from entrypoints.container.people import open_people
 from entrypoints.container.process import Process
 from entrypoints.container.routing import open_routing
 from entrypoints.health import HealthChecks
@@ -32,6 +33,7 @@ def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Con
     """Open the use cases behind `/api`; `token` is what the first visitor must know."""
     clock, ids = process.clock, process.ids
     uow = SqlUnitOfWork(process.engine, process.feed, clock, ids)
+    requests = IdempotentRequests(SqlIdempotencyKeys(process.engine), clock, ids)
     return Console(
         limits=LimitServices(
             rules=RuleCollection(uow, clock, ids),
@@ -39,7 +41,7 @@ def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Con
             overrides=ManageOverrides(uow, clock, ids),
             standings=LimitStandings(uow, process.limit_store, process.limit_store, clock),
             alerts=BudgetAlertList(SqlBudgetAlerts(process.engine)),
-            requests=IdempotentRequests(SqlIdempotencyKeys(process.engine), clock, ids),
+            requests=requests,
         ),
         providers=InspectProviders(
             uow,
@@ -49,6 +51,7 @@ def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Con
             ids,
         ),
         routing=open_routing(process, uow),
+        people=open_people(process, uow, requests),
         request_records=RequestRecords(ClickHouseRequestLog(clickhouse), clock=process.clock),
         token=token,
         ids=process.ids,

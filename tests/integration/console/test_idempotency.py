@@ -20,6 +20,7 @@ from entrypoints.health import HealthChecks
 from tests.support.configuration import sql_configuration
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
+from tests.support.people_services import people_services
 from tests.support.provider_inspection import provider_inspection
 from tests.support.routing_services import routing_services
 
@@ -37,6 +38,7 @@ async def http(postgres_url: str) -> AsyncIterator[httpx.AsyncClient]:
             limits=limit_services(stored.uow, clock, keys=SqlIdempotencyKeys(engine)),
             providers=provider_inspection(stored.uow, clock),
             routing=routing_services(stored.uow, clock),
+            people=people_services(stored.uow, clock),
             token=Secret("token"),
             ids=UuidGenerator(),
             health=HealthChecks({}),

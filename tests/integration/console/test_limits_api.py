@@ -42,6 +42,7 @@ from tests.support.configuration import (
 from tests.support.limit_services import limit_services
 from tests.support.limits import made_ready
 from tests.support.live_server import live_server
+from tests.support.people_services import people_services
 from tests.support.provider_inspection import provider_inspection
 from tests.support.routing_services import routing_services
 
@@ -130,6 +131,7 @@ async def office(postgres_url: str, redis_url: str) -> AsyncIterator[Office]:
             limits=limit_services(stored.uow, clock, counters),
             providers=provider_inspection(stored.uow, clock),
             routing=routing_services(stored.uow, clock),
+            people=people_services(stored.uow, clock),
             token=Secret("token"),
             ids=UuidGenerator(),
             health=HealthChecks({}),

@@ -28,6 +28,7 @@ from entrypoints.health import HealthChecks
 from tests.support.configuration import a_model, a_provider, a_route
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
+from tests.support.people_services import people_services
 from tests.support.provider_inspection import provider_inspection
 from tests.support.routing_services import routing_services
 
@@ -82,6 +83,7 @@ async def desk() -> AsyncIterator[Desk]:
         limits=limit_services(uow, clock),
         providers=provider_inspection(uow, clock),
         routing=routing_services(uow, clock, feed),
+        people=people_services(uow, clock),
         token=Secret("token-of-this-test"),
         ids=UuidGenerator(),
         health=HealthChecks({}),
