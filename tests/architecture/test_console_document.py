@@ -23,6 +23,7 @@ from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
 from tests.support.catalog_services import catalog_services
 from tests.support.limit_services import limit_services
+from tests.support.people_services import people_services
 from tests.support.provider_inspection import provider_inspection
 from tests.support.routing_services import routing_services
 
@@ -40,6 +41,7 @@ def api() -> Litestar:
             limits=limit_services(uow, clock),
             providers=provider_inspection(uow, clock),
             catalog=catalog_services(uow, clock),
+            people=people_services(uow, clock),
             routing=routing_services(uow, clock),
             token=Secret("token"),
             ids=UuidGenerator(),

@@ -19,6 +19,7 @@ from entrypoints.health import HealthChecks
 from tests.support.catalog_services import catalog_services
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
+from tests.support.people_services import people_services
 from tests.support.provider_inspection import provider_inspection
 from tests.support.routing_services import routing_services
 
@@ -27,6 +28,7 @@ OPEN_TO_EVERYBODY = {
     "/api-docs/files/{name:str}",
     "/api-docs/openapi.json",
     "/api-docs/{path:str}",
+    "/api/invites/accept",
     "/health/live",
     "/health/ready",
     "/openapi.json",
@@ -47,6 +49,7 @@ def console() -> Console:
         providers=provider_inspection(uow, clock),
         catalog=catalog_services(uow, clock),
         routing=routing_services(uow, clock),
+        people=people_services(uow, clock),
         token=Secret(TOKEN),
         ids=UuidGenerator(),
         health=HealthChecks({}),

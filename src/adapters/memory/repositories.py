@@ -1,5 +1,6 @@
 """Repositories over dictionaries. Values are immutable, so copying a dictionary copies the state."""
 
+import time
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, field
@@ -15,6 +16,7 @@ from application.ports.repositories import (
     Users,
 )
 from domain.access.accounts import Team, User
+from domain.access.invites import Invite
 from domain.access.roles import Assignment, RoleDefinition
 from domain.access.single_sign_on import SsoAttempt, SsoIdentity, SsoProvider
 from domain.accounting.pricing import Price, PriceList
@@ -36,6 +38,8 @@ class Draft(Struct):
 
     users: dict[str, User] = field(default_factory=dict[str, User])
     removed_users: dict[str, User] = field(default_factory=dict[str, User])
+    removed_at_ms: dict[str, int] = field(default_factory=dict[str, int])
+    invites: dict[str, Invite] = field(default_factory=dict[str, Invite])
     passwords: dict[str, str] = field(default_factory=dict[str, str])
     teams: dict[str, Team] = field(default_factory=dict[str, Team])
     roles: dict[str, RoleDefinition] = field(default_factory=dict[str, RoleDefinition])
@@ -97,6 +101,7 @@ class MemoryUsers(Users):
     async def remove(self, user_id: UserId) -> None:
         """Set the user aside."""
         self._draft.removed_users[user_id] = self._existing(user_id)
+        self._draft.removed_at_ms[user_id] = time.time_ns() // 1_000_000
         del self._draft.users[user_id]
 
     async def set_password(self, user_id: UserId, password_hash: str) -> None:
@@ -131,6 +136,19 @@ class MemoryTeams(Teams):
         if any(other.name == team.name for other in self._draft.teams.values()):
             raise Conflict("A team with this name exists already.")
         self._draft.teams[team.id] = team
+        self._draft.changed.add(Section.KEYS)
+
+    async def find(self, team_id: TeamId) -> Team | None:
+        """Return one team."""
+        return self._draft.teams.get(team_id)
+
+    async def rename(self, team_id: TeamId, name: str) -> None:
+        """Give the team another name."""
+        if team_id not in self._draft.teams:
+            raise NotFound("There is no such team.")
+        if any(each.name == name and each.id != team_id for each in self._draft.teams.values()):
+            raise Conflict("A team with this name exists already.")
+        self._draft.teams[team_id] = replace(self._draft.teams[team_id], name=name)
         self._draft.changed.add(Section.KEYS)
 
     async def remove(self, team_id: TeamId) -> None:

@@ -38,7 +38,13 @@ class MemoryRoles(Roles):
         self._existing(name)
         users = any(user.role == name for user in self._draft.users.values())
         removed = any(user.role == name for user in self._draft.removed_users.values())
-        if users or removed or any(a.role == name for a in self._draft.assignments.values()):
+        invited = any(invite.role == name for invite in self._draft.invites.values())
+        if (
+            users
+            or removed
+            or invited
+            or any(a.role == name for a in self._draft.assignments.values())
+        ):
             raise Conflict("The role is still given to somebody.")
         del self._draft.roles[name]
 

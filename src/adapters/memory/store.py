@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from adapters.memory.audit_log import AuditTrail, MemoryAuditRecorder
 from adapters.memory.limit_rows import MemoryLimitOverrides, MemoryLimits
+from adapters.memory.people import MemoryInvites, MemoryUserSearch
 from adapters.memory.repositories import (
     Draft,
     MemoryApiKeys,
@@ -61,6 +62,8 @@ class MemoryTransaction(Transaction):
         self.users = MemoryUsers(self._draft)
         self.teams = MemoryTeams(self._draft)
         self.roles = MemoryRoles(self._draft)
+        self.user_search = MemoryUserSearch(self._draft)
+        self.invites = MemoryInvites(self._draft)
         self.keys = MemoryApiKeys(self._draft)
         self.providers = MemoryProviders(self._draft)
         self.models = MemoryModels(self._draft)

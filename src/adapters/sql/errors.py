@@ -38,6 +38,8 @@ _CONSTRAINTS = {
     "fk_role_assignments_user_id": "There is no such role, user or team.",
     "fk_role_assignments_team_id": "There is no such role, user or team.",
     "uq_role_assignments_target": "The role is given already.",
+    "uq_invites_email": "There is an open invitation for this address; revoke it first.",
+    "fk_invites_role": "There is no such role, or it is still given to somebody.",
     "fk_routes_provider_id": "The provider is still used by a route.",
 }
 _CONCURRENT = {"40001", "40P01", "55P03"}  # serialisation failure, deadlock, lock not available

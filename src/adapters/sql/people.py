@@ -16,7 +16,8 @@ from domain.identifiers import TeamId, UserId
 _LIVE = UserRow.deleted_at.is_(None)
 
 
-def _user(row: UserRow, team_ids: frozenset[TeamId]) -> User:
+def user_of(row: UserRow, team_ids: frozenset[TeamId]) -> User:
+    """Return a user."""
     return User(
         id=UserId(row.id),
         email=row.email,
@@ -57,7 +58,7 @@ class SqlUsers(Users):
         rows = await self._session.rows(
             select(UserRow).where(_LIVE).order_by(UserRow.created_at, UserRow.id)
         )
-        return [_user(row, frozenset(teams[row.id])) for row in rows]
+        return [user_of(row, frozenset(teams[row.id])) for row in rows]
 
     async def find(self, user_id: UserId) -> User | None:
         """Return one user."""
@@ -74,7 +75,7 @@ class SqlUsers(Users):
         memberships = await self._session.rows(
             select(TeamMemberRow).where(TeamMemberRow.user_id == row.id)
         )
-        return _user(row, frozenset(TeamId(each.team_id) for each in memberships))
+        return user_of(row, frozenset(TeamId(each.team_id) for each in memberships))
 
     async def add(self, user: User) -> None:
         """Store a user and the memberships."""
@@ -147,6 +148,18 @@ class SqlTeams(Teams):
             insert(TeamRow).values(id=team.id, name=team.name, created_at=team.created_at_ms),
             Section.KEYS,
         )
+
+    async def find(self, team_id: TeamId) -> Team | None:
+        """Return one team."""
+        return next((each for each in await self.all() if each.id == team_id), None)
+
+    async def rename(self, team_id: TeamId, name: str) -> None:
+        """Give the team another name."""
+        changed = await self._session.change(
+            update(TeamRow).where(TeamRow.id == team_id).values(name=name), Section.KEYS
+        )
+        if changed == 0:
+            raise NotFound("There is no such team.")
 
     async def remove(self, team_id: TeamId) -> None:
         """Delete the team; memberships go by cascade."""

@@ -32,6 +32,11 @@ class Session:
         found = await self.rows(query.limit(1))
         return found[0] if found else None
 
+    async def count(self, query: Select[tuple[int]]) -> int:
+        """Return the one number that is asked for."""
+        async with database_errors():
+            return await self._session.scalar(query) or 0
+
     async def change(self, statement: Executable, *sections: Section) -> int:
         """Run an INSERT, UPDATE or DELETE that changes `sections`; return the number of rows."""
         async with database_errors():

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from adapters.sql.audit_log import SqlAuditRecorder
 from adapters.sql.errors import database_errors
+from adapters.sql.invites import SqlInvites
 from adapters.sql.keys import SqlApiKeys
 from adapters.sql.limits import SqlLimitOverrides, SqlLimits
 from adapters.sql.models import SqlModels
@@ -19,6 +20,7 @@ from adapters.sql.session import Session
 from adapters.sql.settings import SqlStoredSettings
 from adapters.sql.single_sign_on import SqlSsoAttempts, SqlSsoIdentities, SqlSsoProviders
 from adapters.sql.tables import ConfigRevisionRow
+from adapters.sql.user_search import SqlUserSearch
 from application.ports.change_feed import Change, ChangeFeed
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
@@ -47,6 +49,8 @@ class SqlTransaction(Transaction):
         self.users = SqlUsers(shared)
         self.teams = SqlTeams(shared)
         self.roles = SqlRoles(shared)
+        self.user_search = SqlUserSearch(shared)
+        self.invites = SqlInvites(shared)
         self.keys = SqlApiKeys(shared)
         self.providers = SqlProviders(shared)
         self.models = SqlModels(shared)

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from application.identity.made_up import made_up_password
 from application.ports.clock import Clock, IdGenerator, Randomness
 from application.ports.identity import PasswordHasher
 from application.ports.unit_of_work import UnitOfWork
@@ -12,12 +13,6 @@ from domain.errors import InvalidRequest, NotFound
 from domain.identifiers import UserId
 from domain.records.audit import AuditTarget
 from domain.secret import Secret
-
-_LOWER, _UPPER, _DIGITS = "abcdefghijkmnopqrstuvwxyz", "ABCDEFGHJKLMNPQRSTUVWXYZ", "23456789"
-# One of each class, as the rules for passwords want, and 17 of any: over 2^110. Letters and digits
-# that look alike are left out.
-_PATTERN = (_UPPER, _LOWER, _DIGITS, *[_LOWER + _UPPER + _DIGITS] * 17)
-_BYTES_PER_LETTER = 4  # makes the bias of the remainder negligible
 
 
 class Administrator(Struct, frozen=True, kw_only=True):
@@ -88,23 +83,12 @@ class ManageAdministrators:
         return Administrator(user=user, generated=generated)
 
     async def _hash(self, password: Secret | None) -> tuple[Secret | None, str]:
-        generated = self._made_up() if password is None else None
+        generated = made_up_password(self._randomness) if password is None else None
         chosen = generated or password
         assert chosen is not None
         if faults := password_faults(chosen.reveal()):
             raise InvalidRequest(f"The password {', '.join(faults)}.", param="password")
         return generated, await self._passwords.hash(chosen)
-
-    def _made_up(self) -> Secret:
-        dice = self._randomness.token_bytes(_BYTES_PER_LETTER * len(_PATTERN))
-        return Secret(
-            "".join(
-                letters[int.from_bytes(dice[at : at + _BYTES_PER_LETTER], "big") % len(letters)]
-                for letters, at in zip(
-                    _PATTERN, range(0, len(dice), _BYTES_PER_LETTER), strict=True
-                )
-            )
-        )
 
 
 def _target(user: User) -> AuditTarget:

@@ -124,6 +124,16 @@ class Teams(Protocol):
         ...
 
     @abstractmethod
+    async def find(self, team_id: TeamId) -> Team | None:
+        """Return one team; None also for an id that cannot be one."""
+        ...
+
+    @abstractmethod
+    async def rename(self, team_id: TeamId, name: str) -> None:
+        """Give the team another name. Raises `NotFound`, or `Conflict`: the name is taken."""
+        ...
+
+    @abstractmethod
     async def remove(self, team_id: TeamId) -> None:
         """Remove the team and every membership in it. Raises `NotFound`."""
         ...

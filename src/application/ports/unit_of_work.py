@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from application.ports.audit_log import AuditRecorder
+from application.ports.people import Invites, UserSearch
 from application.ports.repositories import (
     ApiKeys,
     LimitOverrides,
@@ -25,6 +26,8 @@ class Transaction(Protocol):
     users: Users
     teams: Teams
     roles: Roles
+    user_search: UserSearch
+    invites: Invites
     keys: ApiKeys
     providers: Providers
     models: Models

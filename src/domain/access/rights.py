@@ -80,7 +80,10 @@ class Reach(Struct, frozen=True, kw_only=True):
     @property
     def nothing(self) -> bool:
         """Whether no target can be reached."""
-        return self.allowed.nothing or self.denied.everything
+        allowed, denied = self.allowed, self.denied
+        if denied.everything or allowed.everything:
+            return denied.everything
+        return allowed.team_ids <= denied.team_ids and allowed.owner_id in (None, denied.owner_id)
 
     def covers(self, target: Target) -> bool:
         """Tell whether the target is within reach."""
@@ -136,7 +139,7 @@ class Rights(Struct, frozen=True, kw_only=True):
 
     def holds(self, permission: Permission) -> bool:
         """Tell whether there is any target at all for which the act is allowed."""
-        return not self.reach(permission).nothing
+        return self._reaches_any(self.reach(permission))
 
     def reach(self, permission: Permission) -> Reach:
         """Return the targets for which the act is allowed."""
@@ -153,8 +156,8 @@ class Rights(Struct, frozen=True, kw_only=True):
         """Return what of `given` is beyond these rights, one line each; empty: nothing is.
 
         Compared by scope: who holds a permission over a team may give it over that team or over
-        what is the receiver's own. A denial of one's own is passed on: what is denied to oneself
-        cannot be given.
+        what is the receiver's own. What is denied to oneself can only be given to somebody to
+        whom it is denied too.
         """
         if self.unlimited and self.ceiling is None:
             return ()
@@ -166,42 +169,60 @@ class Rights(Struct, frozen=True, kw_only=True):
 
     def _may_give(self, held: Held, given: "Rights") -> bool:
         permission, scope = held.statement.permission, held.statement.scope
-        if given.ceiling is not None and permission not in given.ceiling:
+        theirs, reach = given.reach(permission), self.reach(permission)
+        joins_later = scope is Scope.TEAM and held.team_id is None and not given.team_ids
+        if joins_later and given.ceiling is None and not theirs.denied.everything:
+            # Who is in no team yet may join one: the scope itself must be within one's own.
+            return not reach.denied.everything and (
+                reach.allowed.everything or self._over_teams(permission)
+            )
+        if not given.holds(permission):
             return True  # it has no effect
-        reach = self.reach(permission)
-        if reach.nothing or not reach.denied.nothing:
+        if not self.holds(permission) or not self._passes_on(reach.denied, theirs.denied, given):
             return False
-        if reach.allowed.everything:
+        if reach.allowed.everything or scope is Scope.OWN:
             return True
-        inside = frozenset({held.team_id}) if held.team_id is not None else given.team_ids
-        match scope:
-            case Scope.ALL if held.team_id is None:
-                return False
-            case Scope.ALL | Scope.TEAM:
-                return inside <= reach.allowed.team_ids
-            case Scope.OWN:
-                return True
+        if held.team_id is not None:
+            return held.team_id in reach.allowed.team_ids
+        return scope is Scope.TEAM and given.team_ids <= reach.allowed.team_ids
+
+    def _over_teams(self, permission: Permission) -> bool:
+        return (self.ceiling is None or permission in self.ceiling) and any(
+            held.team_id is None and held.statement.scope is not Scope.OWN
+            for held in self._holding(self.grants, permission)
+        )
+
+    def _passes_on(self, denied: Area, theirs: Area, given: "Rights") -> bool:
+        """Tell whether whatever is denied to oneself is denied to the receiver."""
+        if denied.owner_id is not None and given.user_id != denied.owner_id:
+            return False  # what is one's own is not what is theirs
+        return (denied.owner_id is None or theirs.owner_id is not None) and (
+            denied.team_ids <= theirs.team_ids
+        )
+
+    def _reaches_any(self, reach: Reach) -> bool:
+        own_only = not reach.allowed.everything and reach.allowed.team_ids <= reach.denied.team_ids
+        if own_only and not self.team_ids.isdisjoint(reach.denied.team_ids):
+            return False  # what is one's own belongs to all of one's teams
+        return not reach.nothing
 
     def _holding(self, held: Iterable[Held], permission: Permission) -> list[Held]:
         return [each for each in held if each.statement.permission is permission]
 
     def _covers(self, held: Held, target: Target) -> bool:
-        if held.team_id is not None and held.team_id not in target.team_ids:
-            return False
-        match held.statement.scope:
-            case Scope.ALL:
-                return True
-            case Scope.TEAM:
-                return held.team_id is not None or not self.team_ids.isdisjoint(target.team_ids)
-            case Scope.OWN:
-                return self.user_id is not None and target.owner_id == self.user_id
+        if held.statement.scope is Scope.OWN:
+            # What is one's own belongs to all of one's teams, also to that of the role.
+            return self.user_id is not None and target.owner_id == self.user_id
+        if held.team_id is not None:
+            return held.team_id in target.team_ids
+        return held.statement.scope is Scope.ALL or not self.team_ids.isdisjoint(target.team_ids)
 
     def _area(self, held: Iterable[Held]) -> Area:
         everything, own, teams = False, False, set[TeamId]()
         for each in held:
             scope = each.statement.scope
             if scope is Scope.OWN:
-                own = True  # what is one's own belongs to all of one's teams
+                own = True
             elif each.team_id is not None:
                 teams.add(each.team_id)
             elif scope is Scope.TEAM:

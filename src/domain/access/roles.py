@@ -97,14 +97,26 @@ class GatewayAccess(Struct, frozen=True, kw_only=True):
         """Return what `given` opens and this does not, one line each; empty: nothing.
 
         Patterns are compared as they are written: a glob is within another list only when it
-        stands there too, or the list has `*`.
+        stands there too, or the list has `*`. Models count for who can call models only, tools
+        for who can call tools.
         """
         beyond = [f"surface {surface.value}" for surface in sorted(given.surfaces - self.surfaces)]
-        for kind, mine, theirs in (
-            ("model", (self.models, self.denied_models), (given.models, given.denied_models)),
-            ("tool", (self.tools, self.denied_tools), (given.tools, given.denied_tools)),
+        for kind, surface, mine, theirs in (
+            (
+                "model",
+                Surface.AI_GATEWAY,
+                (self.models, self.denied_models),
+                (given.models, given.denied_models),
+            ),
+            (
+                "tool",
+                Surface.MCP_GATEWAY,
+                (self.tools, self.denied_tools),
+                (given.tools, given.denied_tools),
+            ),
         ):
-            beyond.extend(f"{kind} {pattern}" for pattern in _wider(*mine, *theirs))
+            if surface in given.surfaces:
+                beyond.extend(f"{kind} {pattern}" for pattern in _wider(*mine, *theirs))
         return tuple(beyond)
 
 
@@ -282,6 +294,8 @@ def _wider(
     their_allowed: tuple[str, ...] | None,
     their_denied: tuple[str, ...],
 ) -> list[str]:
+    if "*" in their_denied:
+        return []
     lifted = [f"'{each}' (denied)" for each in denied if each not in their_denied]
     if allowed is None:
         return lifted

@@ -11,6 +11,12 @@ from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
 from application.console.limits.overrides import ManageOverrides
 from application.console.limits.standing import LimitStandings
+from application.console.people.assignments import ManageAssignments
+from application.console.people.explanation import ExplainAccess
+from application.console.people.invites import ManageInvites
+from application.console.people.roles import ManageRoles
+from application.console.people.teams import ManageTeams
+from application.console.people.users import ManageUsers
 from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
 from application.console.routing.simulation import SimulateRouting
@@ -19,7 +25,13 @@ from application.ports.clock import IdGenerator
 from domain.secret import Secret
 from entrypoints.cli.options import json_option
 from entrypoints.console.app import create_console_api
-from entrypoints.console.services import CatalogServices, Console, LimitServices, RoutingServices
+from entrypoints.console.services import (
+    CatalogServices,
+    Console,
+    LimitServices,
+    PeopleServices,
+    RoutingServices,
+)
 from entrypoints.health import HealthChecks
 
 _EPILOG = """\b
@@ -68,6 +80,15 @@ def command(output: Path | None, *, as_json: bool) -> None:
         routing=RoutingServices(
             simulation=cast("SimulateRouting", _NotCalled()),
             states=cast("RouteStates", _NotCalled()),
+        ),
+        people=PeopleServices(
+            users=cast("ManageUsers", _NotCalled()),
+            teams=cast("ManageTeams", _NotCalled()),
+            roles=cast("ManageRoles", _NotCalled()),
+            assignments=cast("ManageAssignments", _NotCalled()),
+            invites=cast("ManageInvites", _NotCalled()),
+            access=cast("ExplainAccess", _NotCalled()),
+            requests=cast("IdempotentRequests", _NotCalled()),
         ),
         token=Secret(""),
         ids=cast("IdGenerator", _NotCalled()),

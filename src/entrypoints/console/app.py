@@ -10,6 +10,7 @@ from entrypoints.asgi import REQUEST_ID, RequestScope
 from entrypoints.console.api.budget_alerts import budget_alert_routes
 from entrypoints.console.api.budgets import budget_routes
 from entrypoints.console.api.health import console_health_route
+from entrypoints.console.api.invites import invite_routes
 from entrypoints.console.api.limit_overrides import override_routes
 from entrypoints.console.api.limit_standings import standing_routes
 from entrypoints.console.api.limits import rule_routes
@@ -18,7 +19,10 @@ from entrypoints.console.api.models import model_routes
 from entrypoints.console.api.prices import price_routes
 from entrypoints.console.api.providers import provider_inspection_routes, provider_routes
 from entrypoints.console.api.requests import request_routes
+from entrypoints.console.api.roles import access_routes, assignment_routes, role_routes
 from entrypoints.console.api.routing import routing_routes
+from entrypoints.console.api.teams import team_routes
+from entrypoints.console.api.users import user_routes
 from entrypoints.console.documentation import SECURITY, SECURITY_SCHEMES, documented
 from entrypoints.console.headers import CONSOLE_HEADERS
 from entrypoints.console.pages.api_docs import API_DOCS, ApiDocs
@@ -59,6 +63,12 @@ def create_console_api(console: Console) -> Litestar:
                 *model_route_routes(console.catalog.routes, console.limits.requests),
                 *price_routes(console.catalog.prices, console.limits.requests),
                 *routing_routes(console.routing.simulation, console.routing.states),
+                *user_routes(console.people.users, console.people.requests),
+                *team_routes(console.people.teams, console.people.requests),
+                *role_routes(console.people.roles, console.people.requests),
+                *assignment_routes(console.people.assignments, console.people.requests),
+                *access_routes(console.people.access),
+                *invite_routes(console.people.invites, console.people.requests),
                 *PAGES,
                 *API_DOCS,
                 console_health_route(SystemStatus(console.health, console.system)),

@@ -10,6 +10,7 @@ from litestar.response import Response
 from application.console.idempotency import IdempotentRequests
 from application.ports.idempotency import KeptAnswer
 from domain.access.actor import Actor
+from entrypoints.console.answers import answer
 
 T = TypeVar("T")
 
@@ -58,3 +59,31 @@ async def once(
         media_type="application/json",
         headers=headers,
     )
+
+
+async def once_with_secret(
+    requests: IdempotentRequests,
+    key: str | None,
+    operation: str,
+    data: msgspec.Struct,
+    work: Callable[[], Awaitable[T]],
+    *,
+    shown_again: Callable[[T], T],
+    location: Callable[[T], str],
+) -> Response[T]:
+    """Answer 201 with what `work` made; a repeated answer is without the secret in it.
+
+    The kept answer stands in the database: `shown_again` takes the secret out of it. For the same
+    reason `data` must not have one.
+    """
+    made: list[T] = []
+
+    async def shown() -> Response[T]:
+        made.append(await work())
+        return answer(shown_again(made[0]), status=201, location=location(made[0]))
+
+    if key is None:
+        first = await work()
+        return answer(first, status=201, location=location(first))
+    kept = await once(requests, key, operation, data, shown)
+    return answer(made[0], status=201, location=location(made[0])) if made else kept

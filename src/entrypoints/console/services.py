@@ -11,6 +11,12 @@ from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
 from application.console.limits.overrides import ManageOverrides
 from application.console.limits.standing import LimitStandings
+from application.console.people.assignments import ManageAssignments
+from application.console.people.explanation import ExplainAccess
+from application.console.people.invites import ManageInvites
+from application.console.people.roles import ManageRoles
+from application.console.people.teams import ManageTeams
+from application.console.people.users import ManageUsers
 from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
 from application.console.routing.simulation import SimulateRouting
@@ -48,6 +54,18 @@ class RoutingServices(Struct, frozen=True, kw_only=True):
     states: RouteStates
 
 
+class PeopleServices(Struct, frozen=True, kw_only=True):
+    """Collaborators of the routes about users, teams and roles."""
+
+    users: ManageUsers
+    teams: ManageTeams
+    roles: ManageRoles
+    assignments: ManageAssignments
+    invites: ManageInvites
+    access: ExplainAccess
+    requests: IdempotentRequests
+
+
 class Console(Struct, frozen=True, kw_only=True):
     """Collaborators of the console's routes; without `system` its report is short."""
 
@@ -56,6 +74,7 @@ class Console(Struct, frozen=True, kw_only=True):
     providers: InspectProviders
     catalog: CatalogServices
     routing: RoutingServices
+    people: PeopleServices
     token: Secret
     ids: IdGenerator
     health: HealthChecks

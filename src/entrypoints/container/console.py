@@ -28,6 +28,7 @@ from application.console.request_records import RequestRecords
 from domain.secret import Secret
 from entrypoints.console.services import CatalogServices, Console, LimitServices
 from entrypoints.console.system_status import SystemSources
+from entrypoints.container.people import open_people
 from entrypoints.container.process import Process
 from entrypoints.container.routing import open_routing
 from entrypoints.health import HealthChecks
@@ -38,6 +39,7 @@ def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Con
     clock, ids = process.clock, process.ids
     uow = SqlUnitOfWork(process.engine, process.feed, clock, ids)
     providers = ProvidersByKind(process.cipher, process.transport_of, clock)
+    requests = IdempotentRequests(SqlIdempotencyKeys(process.engine), clock, ids)
     return Console(
         limits=LimitServices(
             rules=RuleCollection(uow, clock, ids),
@@ -45,7 +47,7 @@ def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Con
             overrides=ManageOverrides(uow, clock, ids),
             standings=LimitStandings(uow, process.limit_store, process.limit_store, clock),
             alerts=BudgetAlertList(SqlBudgetAlerts(process.engine), uow),
-            requests=IdempotentRequests(SqlIdempotencyKeys(process.engine), clock, ids),
+            requests=requests,
         ),
         providers=InspectProviders(uow, providers, OpenAIChatCodec(), clock, ids),
         catalog=CatalogServices(
@@ -55,6 +57,7 @@ def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Con
             prices=ManagePrices(uow, clock, ids),
         ),
         routing=open_routing(process, uow),
+        people=open_people(process, uow, requests),
         request_records=RequestRecords(ClickHouseRequestLog(clickhouse), clock=process.clock),
         token=token,
         ids=process.ids,

@@ -25,6 +25,7 @@ from tests.support.catalog_services import catalog_services
 from tests.support.configuration import Configuration, memory_configuration, sql_configuration
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
+from tests.support.people_services import people_services
 from tests.support.provider_inspection import provider_inspection
 from tests.support.routing_services import routing_services
 
@@ -90,6 +91,7 @@ async def office(stored: Configuration) -> AsyncIterator[Office]:
         limits=limit_services(uow, clock),
         providers=provider_inspection(uow, clock),
         catalog=catalog_services(uow, clock),
+        people=people_services(uow, clock),
         routing=routing_services(uow, clock),
         token=Secret("token"),
         ids=UuidGenerator(),

@@ -28,6 +28,7 @@ from tests.support.configuration import a_model, a_route
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
 from tests.support.openai_bodies import openai_completion, openai_error
+from tests.support.people_services import people_services
 from tests.support.provider_calls import provider_spec
 from tests.support.provider_inspection import provider_inspection
 from tests.support.routing_services import routing_services
@@ -82,6 +83,7 @@ async def office() -> AsyncIterator[Office]:
         providers=provider_inspection(uow, clock),
         catalog=catalog_services(uow, clock),
         routing=routing_services(uow, clock),
+        people=people_services(uow, clock),
         token=Secret("token-of-this-test"),
         ids=UuidGenerator(),
         health=HealthChecks({}),

@@ -29,6 +29,7 @@ from tests.support.catalog_services import catalog_services
 from tests.support.configuration import a_model, a_provider, a_route
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
+from tests.support.people_services import people_services
 from tests.support.provider_inspection import provider_inspection
 from tests.support.routing_services import routing_services
 
@@ -84,6 +85,7 @@ async def desk() -> AsyncIterator[Desk]:
         providers=provider_inspection(uow, clock),
         catalog=catalog_services(uow, clock),
         routing=routing_services(uow, clock, feed),
+        people=people_services(uow, clock),
         token=Secret("token-of-this-test"),
         ids=UuidGenerator(),
         health=HealthChecks({}),

@@ -36,6 +36,7 @@ from tests.support.configuration import (
 )
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
+from tests.support.people_services import people_services
 from tests.support.provider_inspection import provider_inspection
 from tests.support.routing_services import routing_services
 
@@ -98,6 +99,7 @@ async def office(postgres_url: str, redis_client: Redis) -> AsyncIterator[Office
             providers=provider_inspection(stored.uow, clock),
             catalog=catalog_services(stored.uow, clock),
             routing=routing_services(stored.uow, clock, feed),
+            people=people_services(stored.uow, clock),
             token=Secret("token"),
             ids=UuidGenerator(),
             health=HealthChecks({}),

@@ -1,0 +1,34 @@
+"""The console's use cases about people, on stores of a test."""
+
+from adapters.identity.passwords import Argon2Passwords
+from adapters.memory.idempotency import MemoryIdempotencyKeys
+from adapters.system.identifiers import UuidGenerator
+from adapters.system.randomness import SystemRandomness
+from application.console.idempotency import IdempotentRequests
+from application.console.people.assignments import ManageAssignments
+from application.console.people.explanation import ExplainAccess
+from application.console.people.invites import ManageInvites
+from application.console.people.roles import ManageRoles
+from application.console.people.teams import ManageTeams
+from application.console.people.users import ManageUsers
+from application.ports.clock import Clock
+from application.ports.identity import PasswordHasher
+from application.ports.unit_of_work import UnitOfWork
+from entrypoints.console.services import PeopleServices
+
+
+def people_services(
+    uow: UnitOfWork, clock: Clock, passwords: PasswordHasher | None = None
+) -> PeopleServices:
+    """Return them, with passwords that are hashed quickly."""
+    ids, randomness = UuidGenerator(), SystemRandomness()
+    hasher = passwords or Argon2Passwords(time_cost=1, memory_kib=64, lanes=1)
+    return PeopleServices(
+        users=ManageUsers(uow, hasher, clock, ids, randomness),
+        teams=ManageTeams(uow, clock, ids),
+        roles=ManageRoles(uow, clock),
+        assignments=ManageAssignments(uow, clock, ids),
+        invites=ManageInvites(uow, hasher, clock, ids, randomness),
+        access=ExplainAccess(uow),
+        requests=IdempotentRequests(MemoryIdempotencyKeys(), clock, ids),
+    )
