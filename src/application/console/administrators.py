@@ -7,17 +7,11 @@ from application.ports.identity import PasswordHasher
 from application.ports.unit_of_work import UnitOfWork
 from domain.access.accounts import Role, User, normal_email
 from domain.access.actor import Actor
-from domain.access.password import password_faults
+from domain.access.password import PASSWORD_BYTES, made_up_password, password_faults
 from domain.errors import InvalidRequest, NotFound
 from domain.identifiers import UserId
 from domain.records.audit import AuditTarget
 from domain.secret import Secret
-
-_LOWER, _UPPER, _DIGITS = "abcdefghijkmnopqrstuvwxyz", "ABCDEFGHJKLMNPQRSTUVWXYZ", "23456789"
-# One of each class, as the rules for passwords want, and 17 of any: over 2^110. Letters and digits
-# that look alike are left out.
-_PATTERN = (_UPPER, _LOWER, _DIGITS, *[_LOWER + _UPPER + _DIGITS] * 17)
-_BYTES_PER_LETTER = 4  # makes the bias of the remainder negligible
 
 
 class Administrator(Struct, frozen=True, kw_only=True):
@@ -70,7 +64,7 @@ class ManageAdministrators:
     async def reset_password(
         self, by: Actor, email: str, password: Secret | None = None
     ) -> Administrator:
-        """Give an existing user a new password.
+        """Give an existing user a new password; console sessions of the user end.
 
         Raises:
             InvalidRequest: the password breaks the rules.
@@ -83,28 +77,20 @@ class ManageAdministrators:
             if user is None:
                 raise NotFound(f"There is no user '{address}'.")
             await tx.users.set_password(user.id, password_hash)
+            await tx.sessions.remove_of_user(user.id)
             tx.audit.record(by, "user.reset_password", _target(user))
             await tx.commit()
         return Administrator(user=user, generated=generated)
 
     async def _hash(self, password: Secret | None) -> tuple[Secret | None, str]:
-        generated = self._made_up() if password is None else None
+        generated = (
+            made_up_password(self._randomness.token_bytes(PASSWORD_BYTES)) if password is None else None
+        )
         chosen = generated or password
         assert chosen is not None
         if faults := password_faults(chosen.reveal()):
             raise InvalidRequest(f"The password {', '.join(faults)}.", param="password")
         return generated, await self._passwords.hash(chosen)
-
-    def _made_up(self) -> Secret:
-        dice = self._randomness.token_bytes(_BYTES_PER_LETTER * len(_PATTERN))
-        return Secret(
-            "".join(
-                letters[int.from_bytes(dice[at : at + _BYTES_PER_LETTER], "big") % len(letters)]
-                for letters, at in zip(
-                    _PATTERN, range(0, len(dice), _BYTES_PER_LETTER), strict=True
-                )
-            )
-        )
 
 
 def _target(user: User) -> AuditTarget:

@@ -1,0 +1,110 @@
+"""Refusals of people who sign in to the console.
+
+```
+AuthenticationFailed
+├── SignInFailed            address, password or code is wrong; nothing says which
+├── TotpRequired            the password was right and a code is needed
+└── SessionEnded            no such session any more, or a token that is not its present one
+    └── SessionElsewhere    the token came from another network or browser
+AccessDenied
+├── CsrfRefused             a change by cookie without the token of the page
+├── PasswordChangeRequired  nothing but a new password is accepted
+├── TotpEnrolmentRequired   the role needs a second factor
+└── SessionRequired         a key cannot do this for its owner
+DomainError
+└── TooManyAttempts         wait, then try again
+```
+"""
+
+from domain.errors import AccessDenied, AuthenticationFailed, DomainError
+
+
+class SignInFailed(AuthenticationFailed):
+    """One text for every cause, so that nobody learns which accounts there are."""
+
+    code = "sign_in_failed"
+
+    def __init__(self) -> None:
+        """Fixed text."""
+        super().__init__("The address, the password or the code is not right.")
+
+
+class TotpRequired(AuthenticationFailed):
+    """The account has a second factor and no code was sent."""
+
+    code = "totp_required"
+
+    def __init__(self) -> None:
+        """Fixed text."""
+        super().__init__("Send a code of your authenticator, or a recovery code.")
+
+
+class SessionEnded(AuthenticationFailed):
+    """The session is over, or the token is not one of its present ones.
+
+    Attributes:
+        reason: for the audit trail; the caller gets one text for all.
+    """
+
+    code = "session_ended"
+
+    def __init__(self, reason: str = "no such session", *, session_id: str | None = None) -> None:
+        """`session_id` is set when the token was one that we made."""
+        super().__init__("The session has ended. Sign in again.")
+        self.reason = reason
+        self.session_id = session_id
+
+
+class SessionElsewhere(SessionEnded):
+    """A token was used from another network or browser than the session's; the session stays."""
+
+
+class CsrfRefused(AccessDenied):
+    """A change that is authenticated by a cookie must prove that our own page made it."""
+
+    code = "csrf_refused"
+
+    def __init__(self, message: str = "The header 'X-CSRF-Token' is missing or not right.") -> None:
+        """`message` says what was missing."""
+        super().__init__(message)
+
+
+class PasswordChangeRequired(AccessDenied):
+    """Somebody else has set this password."""
+
+    code = "password_change_required"
+
+    def __init__(self) -> None:
+        """Fixed text."""
+        super().__init__("Set a new password first.")
+
+
+class TotpEnrolmentRequired(AccessDenied):
+    """`security.totp_required_roles` names a role of this user."""
+
+    code = "totp_enrolment_required"
+
+    def __init__(self) -> None:
+        """Fixed text."""
+        super().__init__("Your role needs a second factor. Set one up first.")
+
+
+class SessionRequired(AccessDenied):
+    """Something that people do for themselves, and not by a key."""
+
+    code = "session_required"
+
+    def __init__(self) -> None:
+        """Fixed text."""
+        super().__init__("Only somebody who has signed in can do this.")
+
+
+class TooManyAttempts(DomainError):
+    """The account, from this network, or the network as a whole has failed too often."""
+
+    code = "too_many_attempts"
+
+    def __init__(self, retry_after_ms: int) -> None:
+        """Nothing is tried before `retry_after_ms` are over."""
+        super().__init__("Too many attempts. Try again later.")
+        self.retry_after_ms = retry_after_ms
