@@ -16,6 +16,8 @@ from application.ports.repositories import (
 )
 from domain.access.accounts import Team, User
 from domain.access.roles import Assignment, RoleDefinition
+from domain.access.second_factor import SecondFactor
+from domain.access.session import Session
 from domain.accounting.pricing import Price, PriceList
 from domain.errors import Conflict, NotFound
 from domain.identifiers import ApiKeyId, LineageId, ModelId, ProviderId, TeamId, UserId
@@ -46,6 +48,8 @@ class Draft(Struct):
     settings: dict[str, SettingValue] = field(default_factory=dict[str, SettingValue])
     limits: dict[str, Limit] = field(default_factory=dict[str, Limit])
     overrides: dict[str, Override] = field(default_factory=dict[str, Override])
+    sessions: dict[str, Session] = field(default_factory=dict[str, Session])
+    second_factors: dict[str, SecondFactor] = field(default_factory=dict[str, SecondFactor])
     changed: set[Section] = field(default_factory=set[Section])
 
     def copy(self) -> "Draft":

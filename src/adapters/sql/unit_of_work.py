@@ -15,7 +15,9 @@ from adapters.sql.models import SqlModels
 from adapters.sql.people import SqlTeams, SqlUsers
 from adapters.sql.providers import SqlProviders
 from adapters.sql.roles import SqlRoles
+from adapters.sql.second_factors import SqlSecondFactors
 from adapters.sql.session import Session
+from adapters.sql.sessions import SqlSessions
 from adapters.sql.settings import SqlStoredSettings
 from adapters.sql.tables import ConfigRevisionRow
 from application.ports.change_feed import Change, ChangeFeed
@@ -52,6 +54,8 @@ class SqlTransaction(Transaction):
         self.limits = SqlLimits(shared)
         self.overrides = SqlLimitOverrides(shared)
         self.settings = SqlStoredSettings(shared)
+        self.sessions = SqlSessions(shared)
+        self.second_factors = SqlSecondFactors(shared)
 
     async def commit(self) -> None:
         """Raise the revisions, chain the audit events, commit, tell the feed."""

@@ -84,7 +84,9 @@ class ManageAdministrators:
 
     async def _hash(self, password: Secret | None) -> tuple[Secret | None, str]:
         generated = (
-            made_up_password(self._randomness.token_bytes(PASSWORD_BYTES)) if password is None else None
+            made_up_password(self._randomness.token_bytes(PASSWORD_BYTES))
+            if password is None
+            else None
         )
         chosen = generated or password
         assert chosen is not None

@@ -16,6 +16,7 @@ from application.ports.repositories import (
     Teams,
     Users,
 )
+from application.ports.sessions import SecondFactors, Sessions
 
 
 class Transaction(Protocol):
@@ -30,6 +31,8 @@ class Transaction(Protocol):
     limits: Limits
     overrides: LimitOverrides
     settings: StoredSettings
+    sessions: Sessions
+    second_factors: SecondFactors
     audit: AuditRecorder
 
     @abstractmethod

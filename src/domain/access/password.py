@@ -35,6 +35,8 @@ def made_up_password(randomness: bytes) -> Secret:
     return Secret(
         "".join(
             letters[int.from_bytes(randomness[at : at + _BYTES_PER_LETTER], "big") % len(letters)]
-            for letters, at in zip(_PATTERN, range(0, PASSWORD_BYTES, _BYTES_PER_LETTER), strict=True)
+            for letters, at in zip(
+                _PATTERN, range(0, PASSWORD_BYTES, _BYTES_PER_LETTER), strict=True
+            )
         )
     )

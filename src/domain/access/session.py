@@ -31,14 +31,14 @@ class IpBinding(StrEnum):
 class SignInMethod(StrEnum):
     """How somebody has proved who he is."""
 
-    PASSWORD = "password"
+    PASSWORD = "password"  # noqa: S105 - a word
     SSO = "sso"
 
 
 class Restriction(StrEnum):
     """Why a session opens nothing but what would lift it; the values are error codes."""
 
-    PASSWORD = "password_change_required"
+    PASSWORD = "password_change_required"  # noqa: S105 - a code
     TOTP = "totp_enrolment_required"
 
 

@@ -183,8 +183,7 @@ SPECS: tuple[SettingSpec, ...] = (
     SettingSpec(
         key="security.totp_required_roles",
         default="",
-        description="Roles whose holders need a second factor to use the console, "
-        "comma-separated.",
+        description="Roles whose holders need a second factor to use the console, comma-separated.",
     ),
     SettingSpec(
         key="session.ip_binding",

@@ -13,6 +13,7 @@ from adapters.sql.tables.limits import (
     LimitRuleRow,
 )
 from adapters.sql.tables.people import TeamMemberRow, TeamRow, UserRow
+from adapters.sql.tables.sessions import SecondFactorRow, SessionRow, SignInAttemptRow
 from adapters.sql.tables.settings import ConfigRevisionRow, SettingRow
 
 __all__ = [
@@ -35,7 +36,10 @@ __all__ = [
     "RoleAssignmentRow",
     "RoleRow",
     "RouteRow",
+    "SecondFactorRow",
+    "SessionRow",
     "SettingRow",
+    "SignInAttemptRow",
     "TeamMemberRow",
     "TeamRow",
     "UserRow",
