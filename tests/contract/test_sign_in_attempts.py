@@ -66,12 +66,21 @@ async def test_another_network_and_another_account_do_not_wait(attempts: SignInA
         assert await attempts.begin((other,), NOW_MS) == 0
 
 
-async def test_success_forgets_the_account_and_gives_the_network_its_attempt_back(
-    attempts: SignInAttempts,
-) -> None:
+async def test_an_attempt_that_is_given_back_was_none(attempts: SignInAttempts) -> None:
     for _ in range(3 * NETWORK.free):
         assert await attempts.begin((ACCOUNT, NETWORK), NOW_MS) == 0
-        await attempts.succeed(ACCOUNT, NETWORK)
+        await attempts.give_back((ACCOUNT, NETWORK))
+    await attempts.give_back((ACCOUNT, NETWORK))
+    assert await fail(attempts, FREE_OF_ACCOUNT + 1) == [0] * FREE_OF_ACCOUNT + [1_000]
+
+
+async def test_a_forgotten_throttle_begins_anew_and_others_stay(attempts: SignInAttempts) -> None:
+    other = account_throttle("b@example.com", HERE)
+    for _ in range(FREE_OF_ACCOUNT):
+        await attempts.begin((ACCOUNT, other), NOW_MS)
+    await attempts.forget(ACCOUNT)
+    assert await attempts.begin((ACCOUNT,), NOW_MS) == 0
+    assert await attempts.begin((other,), NOW_MS) == 1_000
 
 
 async def test_a_network_waits_over_all_accounts(attempts: SignInAttempts) -> None:

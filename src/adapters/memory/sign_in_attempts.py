@@ -26,9 +26,13 @@ class MemorySignInAttempts(SignInAttempts):
             self._counts |= {key: each.one_more(now_ms) for key, each in found.items()}
         return wait
 
-    async def succeed(self, account: Throttle, network: Throttle) -> None:
-        """See `SignInAttempts`."""
-        self._counts.pop(account.key, None)
-        stored = self._counts.get(network.key)
-        if stored is not None and stored.failures > 0:
-            self._counts[network.key] = replace(stored, failures=stored.failures - 1)
+    async def give_back(self, throttles: Sequence[Throttle]) -> None:
+        """Lower each count."""
+        for key in (each.key for each in throttles):
+            stored = self._counts.get(key)
+            if stored is not None and stored.failures > 0:
+                self._counts[key] = replace(stored, failures=stored.failures - 1)
+
+    async def forget(self, throttle: Throttle) -> None:
+        """Drop the count."""
+        self._counts.pop(throttle.key, None)

@@ -64,12 +64,17 @@ class SqlSignInAttempts(SignInAttempts):
                 )
         return 0
 
-    async def succeed(self, account: Throttle, network: Throttle) -> None:
-        """Delete the one, lower the other."""
+    async def give_back(self, throttles: Sequence[Throttle]) -> None:
+        """Lower each count, in the order of the keys."""
         async with database_errors(_TIMEOUT), self._engine.begin() as connection:
-            await connection.execute(delete(_Row).where(_Row.key == account.key))
-            await connection.execute(
-                update(_Row)
-                .where(_Row.key == network.key, _Row.failures > 0)
-                .values(failures=_Row.failures - 1)
-            )
+            for key in sorted(each.key for each in throttles):
+                await connection.execute(
+                    update(_Row)
+                    .where(_Row.key == key, _Row.failures > 0)
+                    .values(failures=_Row.failures - 1)
+                )
+
+    async def forget(self, throttle: Throttle) -> None:
+        """Delete the row."""
+        async with database_errors(_TIMEOUT), self._engine.begin() as connection:
+            await connection.execute(delete(_Row).where(_Row.key == throttle.key))

@@ -110,8 +110,13 @@ class SignInAttempts(Protocol):
         ...
 
     @abstractmethod
-    async def succeed(self, account: Throttle, network: Throttle) -> None:
-        """Forget the failures of the account, and take one attempt off the network's."""
+    async def give_back(self, throttles: Sequence[Throttle]) -> None:
+        """Take one attempt off each of them: it was none."""
+        ...
+
+    @abstractmethod
+    async def forget(self, throttle: Throttle) -> None:
+        """Forget all attempts under a throttle."""
         ...
 
 

@@ -10,19 +10,25 @@ AccessDenied
 ├── CsrfRefused             a change by cookie without the token of the page
 ├── PasswordChangeRequired  nothing but a new password is accepted
 ├── TotpEnrolmentRequired   the role needs a second factor
-└── SessionRequired         a key cannot do this for its owner
+├── SessionRequired         a key cannot do this for its owner
+└── TokenRefused            a token was shown, and it is not the right one
 DomainError
 └── TooManyAttempts         wait, then try again
 ```
 """
 
-from domain.errors import AccessDenied, AuthenticationFailed, DomainError
+from domain.errors import AccessDenied, AuthenticationFailed, DomainError, TokenRequired
 
 
 class SignInFailed(AuthenticationFailed):
-    """One text for every cause, so that nobody learns which accounts there are."""
+    """One text for every cause, so that nobody learns which accounts there are.
+
+    Attributes:
+        account: whose it would have been, for the audit trail.
+    """
 
     code = "sign_in_failed"
+    account: str | None = None
 
     def __init__(self) -> None:
         """Fixed text."""
@@ -99,10 +105,24 @@ class SessionRequired(AccessDenied):
         super().__init__("Only somebody who has signed in can do this.")
 
 
+class TokenRefused(TokenRequired):
+    """The caller is told the same as one who showed nothing.
+
+    Attributes:
+        reason: for the audit trail.
+    """
+
+    def __init__(self, reason: str) -> None:
+        """`reason` says what was wrong."""
+        super().__init__()
+        self.reason = reason
+
+
 class TooManyAttempts(DomainError):
     """The account, from this network, or the network as a whole has failed too often."""
 
     code = "too_many_attempts"
+    account: str | None = None
 
     def __init__(self, retry_after_ms: int) -> None:
         """Nothing is tried before `retry_after_ms` are over."""
