@@ -12,16 +12,16 @@ from adapters.memory.store import MemoryStore, MemoryUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.identifiers import UuidGenerator
 from application.console.request_records import RequestRecords
-from domain.secret import Secret
 from entrypoints.console.app import create_console_api, create_console_app
 from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
+from tests.support.identity_services import identity_services
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
 from tests.support.provider_inspection import provider_inspection
 from tests.support.routing_services import routing_services
 
-OPEN_TO_EVERYBODY = {"/health/live", "/health/ready", "/setup"}
+OPEN_TO_EVERYBODY = {"/health/live", "/health/ready", "/setup", "/api/setup", "/api/auth/login"}
 TOKEN = "the-token-of-this-installation"
 
 
@@ -36,7 +36,7 @@ def console() -> Console:
         limits=limit_services(uow, clock),
         providers=provider_inspection(uow, clock),
         routing=routing_services(uow, clock),
-        token=Secret(TOKEN),
+        identity=identity_services(uow, clock, TOKEN),
         ids=UuidGenerator(),
         health=HealthChecks({}),
     )

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
+from msgspec.structs import replace
 
 from adapters.identity.session_tokens import JwtSessionTokens
 from application.ports.sessions import SessionTokens, TokenClaims
@@ -41,7 +42,8 @@ def made(header: dict[str, object], key: OctKey | None = None, **changed: object
 def test_an_access_token_says_who_until_it_expires(tokens: SessionTokens) -> None:
     token = tokens.access(CLAIMS, now_ms=NOW_MS, expires_at_ms=LATER_MS)
     assert tokens.read_access(token, NOW_MS) == CLAIMS
-    assert tokens.read_access(token, LATER_MS) is None
+    assert tokens.read_access(token, LATER_MS - 1000) == CLAIMS
+    assert tokens.read_access(token, LATER_MS) == replace(CLAIMS, expired=True)
     assert tokens.read_access(made({"alg": "HS256"}), NOW_MS) == CLAIMS
 
 

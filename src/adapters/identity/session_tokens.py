@@ -55,11 +55,16 @@ class JwtSessionTokens(SessionTokens):
         )
 
     def read_access(self, token: Secret, now_ms: int) -> TokenClaims | None:
-        """Check signature, algorithm, issuer, audience and expiry."""
+        """Check signature, algorithm, issuer and audience, and look at the expiry."""
         read = self._read(token, _ACCESS)
-        if read is None or read.exp is None or now_ms >= read.exp * 1000:
+        if read is None or read.exp is None:
             return None
-        return TokenClaims(session_id=read.sid, generation=read.gen, user_id=UserId(read.sub))
+        return TokenClaims(
+            session_id=read.sid,
+            generation=read.gen,
+            user_id=UserId(read.sub),
+            expired=now_ms >= read.exp * 1000,
+        )
 
     def refresh(self, claims: TokenClaims, nonce: bytes) -> Secret:
         """Return a JWT for the refresh cookie; when it expires is for the session to say."""

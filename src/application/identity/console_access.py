@@ -95,7 +95,11 @@ class ConsoleAccess:
         now_ms = self._clock.now_ms()
         claims = self._tokens.read_access(token, now_ms)
         if claims is None:
-            raise SessionEnded("not an access token of ours, or an expired one")
+            raise SessionEnded("not an access token of ours")
+        if claims.expired:
+            raise SessionEnded(
+                "the access token has expired", session_id=claims.session_id, ordinary=True
+            )
         async with self._uow.begin() as tx:
             session = await tx.sessions.find(claims.session_id)
             if session is None or session.user_id != claims.user_id:
@@ -110,7 +114,7 @@ class ConsoleAccess:
                 await tx.commit()
         cookie_changes = shown.bearer is None and shown.changes
         if cookie_changes and (shown.csrf is None or not self._tokens.is_csrf(shown.csrf, claims)):
-            raise CsrfRefused
+            raise CsrfRefused(session_id=session.id)
         return admitted
 
     async def _admit(

@@ -131,7 +131,7 @@ class ConsoleSessions:
         if claims is None:
             raise SessionEnded("not a refresh token of ours")
         if csrf is None or not self._tokens.is_csrf(csrf, claims):
-            raise CsrfRefused
+            raise CsrfRefused(session_id=claims.session_id)
         now_ms = self._clock.now_ms()
         following = self._refresh_token(claims.session_id, claims.generation + 1)
         async with self._uow.begin() as tx:
@@ -173,7 +173,7 @@ class ConsoleSessions:
             reason=reason,
         )
         await tx.commit()
-        raise SessionEnded(reason, session_id=session.id)
+        raise SessionEnded(reason, session_id=session.id, ordinary=True)
 
     def _refresh_token(self, session_id: str, generation: int) -> Secret:
         claims = TokenClaims(session_id=session_id, generation=generation)

@@ -121,11 +121,12 @@ class SignInAttempts(Protocol):
 
 
 class TokenClaims(Struct, frozen=True, kw_only=True):
-    """What a token of a session says. `user_id` is in access tokens only."""
+    """What a token of a session says. `user_id` is in access tokens only, and only they expire."""
 
     session_id: str
     generation: int
     user_id: UserId | None = None
+    expired: bool = False
 
 
 class SessionTokens(Protocol):
@@ -138,7 +139,7 @@ class SessionTokens(Protocol):
 
     @abstractmethod
     def read_access(self, token: Secret, now_ms: int) -> TokenClaims | None:
-        """Return what an access token of ours says; None for anything else, or an expired one."""
+        """Return what an access token of ours says, also an expired one; None for anything else."""
         ...
 
     @abstractmethod

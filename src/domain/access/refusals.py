@@ -50,15 +50,24 @@ class SessionEnded(AuthenticationFailed):
 
     Attributes:
         reason: for the audit trail; the caller gets one text for all.
+        session_id: set when the token was one that we made.
+        ordinary: as it happens every day, or recorded already: nothing for the trail.
     """
 
     code = "session_ended"
 
-    def __init__(self, reason: str = "no such session", *, session_id: str | None = None) -> None:
-        """`session_id` is set when the token was one that we made."""
+    def __init__(
+        self,
+        reason: str = "no such session",
+        *,
+        session_id: str | None = None,
+        ordinary: bool = False,
+    ) -> None:
+        """See the attributes."""
         super().__init__("The session has ended. Sign in again.")
         self.reason = reason
         self.session_id = session_id
+        self.ordinary = ordinary
 
 
 class SessionElsewhere(SessionEnded):
@@ -70,9 +79,15 @@ class CsrfRefused(AccessDenied):
 
     code = "csrf_refused"
 
-    def __init__(self, message: str = "The header 'X-CSRF-Token' is missing or not right.") -> None:
-        """`message` says what was missing."""
+    def __init__(
+        self,
+        message: str = "The header 'X-CSRF-Token' is missing or not right.",
+        *,
+        session_id: str | None = None,
+    ) -> None:
+        """`message` says what was missing, `session_id` whose cookie it was."""
         super().__init__(message)
+        self.session_id = session_id
 
 
 class PasswordChangeRequired(AccessDenied):

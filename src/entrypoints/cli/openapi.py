@@ -15,11 +15,26 @@ from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
 from application.console.routing.simulation import SimulateRouting
 from application.console.routing.states import RouteStates
-from application.ports.clock import IdGenerator
-from domain.secret import Secret
+from application.identity.console_access import ConsoleAccess
+from application.identity.credential_resets import CredentialResets
+from application.identity.denials import Denials
+from application.identity.passwords import OwnPassword
+from application.identity.second_factor import SecondFactors
+from application.identity.session_list import SessionList
+from application.identity.sessions import ConsoleSessions
+from application.identity.setup import SetUp
+from application.identity.sign_in import SignIn
+from application.identity.whoami import WhoAmI
+from application.ports.clock import Clock, IdGenerator
 from entrypoints.cli.options import json_option
 from entrypoints.console.app import create_console_api
-from entrypoints.console.services import Console, LimitServices, RoutingServices
+from entrypoints.console.edge import ConsoleEdge
+from entrypoints.console.services import (
+    Console,
+    IdentityServices,
+    LimitServices,
+    RoutingServices,
+)
 from entrypoints.health import HealthChecks
 
 _EPILOG = """\b
@@ -61,7 +76,20 @@ def command(output: Path | None, *, as_json: bool) -> None:
             simulation=cast("SimulateRouting", _NotCalled()),
             states=cast("RouteStates", _NotCalled()),
         ),
-        token=Secret(""),
+        identity=IdentityServices(
+            edge=ConsoleEdge(),
+            clock=cast("Clock", _NotCalled()),
+            access=cast("ConsoleAccess", _NotCalled()),
+            denials=cast("Denials", _NotCalled()),
+            sign_in=cast("SignIn", _NotCalled()),
+            sessions=cast("ConsoleSessions", _NotCalled()),
+            session_list=cast("SessionList", _NotCalled()),
+            own_password=cast("OwnPassword", _NotCalled()),
+            factors=cast("SecondFactors", _NotCalled()),
+            resets=cast("CredentialResets", _NotCalled()),
+            setup=cast("SetUp", _NotCalled()),
+            whoami=cast("WhoAmI", _NotCalled()),
+        ),
         ids=cast("IdGenerator", _NotCalled()),
         health=HealthChecks({}),
     )

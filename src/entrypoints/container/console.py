@@ -20,16 +20,17 @@ from application.console.limits.overrides import ManageOverrides
 from application.console.limits.standing import LimitStandings
 from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
-from domain.secret import Secret
 from entrypoints.console.services import Console, LimitServices
 from entrypoints.console.system_status import SystemSources
+from entrypoints.container.identity import open_identity
 from entrypoints.container.process import Process
 from entrypoints.container.routing import open_routing
 from entrypoints.health import HealthChecks
+from entrypoints.roles import ConsoleTokens
 
 
-def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Console:
-    """Open the use cases behind `/api`; `token` is what the first visitor must know."""
+def open_console(process: Process, clickhouse: ClickHouse, tokens: ConsoleTokens) -> Console:
+    """Open the use cases behind `/api`; `tokens` are those of the data directory."""
     clock, ids = process.clock, process.ids
     uow = SqlUnitOfWork(process.engine, process.feed, clock, ids)
     return Console(
@@ -50,7 +51,7 @@ def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Con
         ),
         routing=open_routing(process, uow),
         request_records=RequestRecords(ClickHouseRequestLog(clickhouse), clock=process.clock),
-        token=token,
+        identity=open_identity(process, uow, tokens),
         ids=process.ids,
         health=HealthChecks(
             {

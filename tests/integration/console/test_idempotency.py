@@ -13,11 +13,11 @@ from adapters.sql.idempotency import SqlIdempotencyKeys
 from adapters.system.clock import SystemClock
 from adapters.system.identifiers import UuidGenerator
 from application.console.request_records import RequestRecords
-from domain.secret import Secret
 from entrypoints.console.app import create_console_app
 from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
 from tests.support.configuration import sql_configuration
+from tests.support.identity_services import identity_services
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
 from tests.support.provider_inspection import provider_inspection
@@ -37,7 +37,7 @@ async def http(postgres_url: str) -> AsyncIterator[httpx.AsyncClient]:
             limits=limit_services(stored.uow, clock, keys=SqlIdempotencyKeys(engine)),
             providers=provider_inspection(stored.uow, clock),
             routing=routing_services(stored.uow, clock),
-            token=Secret("token"),
+            identity=identity_services(stored.uow, clock),
             ids=UuidGenerator(),
             health=HealthChecks({}),
         )

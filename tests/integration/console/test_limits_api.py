@@ -23,7 +23,6 @@ from domain.keys.policy import ApiKey
 from domain.limits.amounts import MAX_COUNT, Spend
 from domain.limits.policy import LimitPolicy
 from domain.limits.reservations import Admitted, Claim
-from domain.secret import Secret
 from domain.subjects import SubjectChain
 from entrypoints.console.app import create_console_app
 from entrypoints.console.services import Console
@@ -39,6 +38,7 @@ from tests.support.configuration import (
     new_id,
     sql_configuration,
 )
+from tests.support.identity_services import identity_services
 from tests.support.limit_services import limit_services
 from tests.support.limits import made_ready
 from tests.support.live_server import live_server
@@ -130,7 +130,7 @@ async def office(postgres_url: str, redis_url: str) -> AsyncIterator[Office]:
             limits=limit_services(stored.uow, clock, counters),
             providers=provider_inspection(stored.uow, clock),
             routing=routing_services(stored.uow, clock),
-            token=Secret("token"),
+            identity=identity_services(stored.uow, clock),
             ids=UuidGenerator(),
             health=HealthChecks({}),
         )

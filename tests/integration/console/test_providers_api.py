@@ -17,13 +17,13 @@ from adapters.system.clock import SystemClock
 from adapters.system.identifiers import UuidGenerator
 from application.console.request_records import RequestRecords
 from domain.routing.catalog import ProviderKind, ProviderSpec
-from domain.secret import Secret
 from entrypoints.cli import cli
 from entrypoints.console.app import create_console_app
 from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
 from tests.support.answers import Drop, answer, raw
 from tests.support.configuration import a_model, a_route
+from tests.support.identity_services import identity_services
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
 from tests.support.openai_bodies import openai_completion, openai_error
@@ -80,7 +80,7 @@ async def office() -> AsyncIterator[Office]:
         limits=limit_services(uow, clock),
         providers=provider_inspection(uow, clock),
         routing=routing_services(uow, clock),
-        token=Secret("token-of-this-test"),
+        identity=identity_services(uow, clock, "token-of-this-test"),
         ids=UuidGenerator(),
         health=HealthChecks({}),
     )

@@ -20,12 +20,12 @@ from domain.routing.catalog import Route
 from domain.routing.circuit import BreakerMark
 from domain.routing.health import RouteHealth
 from domain.routing.outcome_window import Tally
-from domain.secret import Secret
 from entrypoints.cli import cli
 from entrypoints.console.app import create_console_app
 from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
 from tests.support.configuration import a_model, a_provider, a_route
+from tests.support.identity_services import identity_services
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
 from tests.support.provider_inspection import provider_inspection
@@ -82,7 +82,7 @@ async def desk() -> AsyncIterator[Desk]:
         limits=limit_services(uow, clock),
         providers=provider_inspection(uow, clock),
         routing=routing_services(uow, clock, feed),
-        token=Secret("token-of-this-test"),
+        identity=identity_services(uow, clock, "token-of-this-test"),
         ids=UuidGenerator(),
         health=HealthChecks({}),
     )

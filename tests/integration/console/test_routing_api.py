@@ -20,7 +20,6 @@ from domain.routing.circuit import BreakerMark
 from domain.routing.cool_down import CoolDown
 from domain.routing.health import RouteHealth
 from domain.routing.outcome_window import Tally
-from domain.secret import Secret
 from entrypoints.console.app import create_console_app
 from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
@@ -33,6 +32,7 @@ from tests.support.configuration import (
     a_user,
     sql_configuration,
 )
+from tests.support.identity_services import identity_services
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
 from tests.support.provider_inspection import provider_inspection
@@ -96,7 +96,7 @@ async def office(postgres_url: str, redis_client: Redis) -> AsyncIterator[Office
             limits=limit_services(stored.uow, clock),
             providers=provider_inspection(stored.uow, clock),
             routing=routing_services(stored.uow, clock, feed),
-            token=Secret("token"),
+            identity=identity_services(stored.uow, clock),
             ids=UuidGenerator(),
             health=HealthChecks({}),
         )

@@ -17,8 +17,6 @@ from entrypoints.console.answers import answer
 from entrypoints.console.idempotency import IdempotencyKey, once
 from entrypoints.console.security import By
 
-# Until there are sessions, the set-up token is the one credential and nobody has a name.
-
 
 class OverrideRemoval(Struct, frozen=True):
     """The override as it was; `deleted` is false for a dry run."""
