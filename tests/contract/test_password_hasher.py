@@ -51,8 +51,8 @@ async def test_nobody_has_no_password_and_costs_as_much_as_somebody(
         assert not await hasher.verify(guess, None)
     assert isinstance(hasher, Argon2Passwords)
     costs = (await hasher.hash(RIGHT)).rsplit("$", 2)[0]
-    assert hasher._nobody.startswith(costs)
-    assert not hasher.is_dated(hasher._nobody)
+    assert hasher.of_nobody.startswith(costs)
+    assert not hasher.is_dated(hasher.of_nobody)
 
 
 async def test_a_hash_made_at_another_cost_is_dated(hasher: PasswordHasher) -> None:

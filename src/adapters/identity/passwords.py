@@ -37,7 +37,7 @@ class Argon2Passwords(PasswordHasher):
         self._waiting = 0
         # Salt and hash of nobody: no password is known to match, at the same costs as of everybody.
         salt, nothing = (_unpadded(bytes(length)) for length in (16, 32))
-        self._nobody = f"$argon2id$v=19$m={memory_kib},t={time_cost},p={lanes}${salt}${nothing}"
+        self.of_nobody = f"$argon2id$v=19$m={memory_kib},t={time_cost},p={lanes}${salt}${nothing}"
 
     async def hash(self, password: Secret) -> str:
         """Return a PHC string with a fresh salt."""
@@ -46,7 +46,7 @@ class Argon2Passwords(PasswordHasher):
 
     async def verify(self, password: Secret, password_hash: str | None) -> bool:
         """Tell whether `password` belongs to the PHC string."""
-        known = self._nobody if password_hash is None else password_hash
+        known = self.of_nobody if password_hash is None else password_hash
         async with self._turn():
             try:
                 matches = await asyncio.to_thread(self._argon2.verify, known, password.reveal())

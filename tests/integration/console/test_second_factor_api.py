@@ -5,6 +5,7 @@ from typing import Any
 
 import pyotp
 import pytest
+from pyotp.totp import TOTP
 
 from domain.access.accounts import Role, User
 from tests.support.console_replicas import Browser, Replicas, console_replicas
@@ -17,15 +18,15 @@ async def office(postgres_url: str) -> AsyncIterator[Replicas]:
         yield replicas
 
 
-def code_of(office: Replicas, totp: pyotp.TOTP) -> str:
+def code_of(office: Replicas, totp: TOTP) -> str:
     """Return what the authenticator shows at this moment of the test."""
     return totp.generate_otp(office.clock.now_ms() // 30_000)
 
 
-async def enrolled(office: Replicas, browser: Browser) -> tuple[pyotp.TOTP, list[str]]:
+async def enrolled(office: Replicas, browser: Browser) -> tuple[TOTP, list[str]]:
     made = await browser.call("POST", "/api/me/totp", 201)
     totp = pyotp.parse_uri(made["otpauth_uri"])
-    assert isinstance(totp, pyotp.TOTP)
+    assert isinstance(totp, TOTP)
     assert totp.secret == made["secret"]
     assert made["qr_code"].startswith("data:image/svg+xml")
     await browser.call("POST", "/api/me/totp/confirm", 400, {"code": "000000"})
@@ -33,7 +34,7 @@ async def enrolled(office: Replicas, browser: Browser) -> tuple[pyotp.TOTP, list
     return totp, codes["recovery_codes"]
 
 
-async def a_user_with_factor(office: Replicas) -> tuple[User, Browser, pyotp.TOTP, list[str]]:
+async def a_user_with_factor(office: Replicas) -> tuple[User, Browser, TOTP, list[str]]:
     user = await office.user("dev@example.com")
     browser = office.browser()
     await browser.sign_in(user)

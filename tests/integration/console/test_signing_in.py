@@ -113,7 +113,7 @@ async def test_tokens_are_refused_elsewhere_and_the_session_stays(
     office: Replicas, thief: dict[str, str]
 ) -> None:
     _, here, _ = await signed_in(office)
-    stolen = office.same(here, **thief)
+    stolen = office.same(here, 1, **thief)
     assert await stolen.refused("GET", "/api/me", 401) == "session_ended"
     assert await stolen.refused("POST", "/api/auth/refresh", 401) == "session_ended"
     bearer = office.browser(1, **thief)
