@@ -1,14 +1,14 @@
 """Invitations.
 
 Revision ID: 0012
-Revises: 0008
+Revises: 0011
 """
 
 from alembic import op
 import sqlalchemy as sa
 
 revision = "0012"
-down_revision = "0008"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 

@@ -15,7 +15,7 @@ DomainError
 │   ├── AddressNotAllowed          the key's IP allow-list does not cover the client
 │   ├── PermissionDenied           no role allows it, or one denies it
 │   ├── BeyondOwnRights            it would give somebody more than the actor may do
-│   ├── TokenRequired              console call without the set-up token
+│   ├── TokenRequired              console call without a session or token
 │   └── SingleSignOnFailed         an identity provider's answer, or what it says, is not good enough
 ├── InvalidRequest                 the caller's body or parameters; `param` names the field
 │   ├── BodyTooLarge
@@ -189,7 +189,7 @@ class TokenRequired(AccessDenied):
 
     def __init__(self) -> None:
         """Fixed text."""
-        super().__init__("A valid bearer token is required.")
+        super().__init__("Sign in, or send a valid bearer token.")
 
 
 class SingleSignOnFailed(AccessDenied):

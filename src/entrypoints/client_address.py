@@ -35,6 +35,16 @@ def client_address(scope: HTTPScope, trusted: Networks) -> str:
     return address
 
 
+def forwarded_protocol(scope: HTTPScope, trusted: Networks) -> str | None:
+    """Return the last `x-forwarded-proto`, when a trusted proxy has sent it."""
+    client = scope.get("client")
+    peer = _parsed(client[0]) if client else None
+    if peer is None or not _is_trusted(str(peer), trusted):
+        return None
+    said = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
+    return said[-1].decode("latin-1").rpartition(",")[2].strip().lower() if said else None
+
+
 def _is_trusted(address: str, trusted: Networks) -> bool:
     parsed = _parsed(address)
     return parsed is not None and any(parsed in network for network in trusted)

@@ -39,6 +39,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("PUBLIC_GATEWAY_URL", None, "URL under which clients reach the gateway."),
     Variable("PUBLIC_CONSOLE_URL", None, "URL under which people reach the console."),
     Variable("CORS_ORIGINS", None, "Web origins that may call the console, comma-separated."),
+    Variable("GATEWAY_CORS_ORIGINS", None, "Web origins that may call the gateway, likewise."),
     Variable("TRUSTED_PROXIES", None, "Networks whose X-Forwarded-For is believed (CIDR list)."),
     Variable(
         "UPSTREAM_ALLOWED_NETWORKS",
@@ -49,7 +50,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "THINKWATCH_TOKEN",
         None,
-        "Shown to the console by commands that ask it; unset: the data directory's set-up token.",
+        "Key that commands show to the console; unset: the data directory's operator token.",
         secret=True,
     ),
     Variable("LOG_LEVEL", "info", "debug, info, warning or error."),
@@ -100,6 +101,7 @@ class BootConfig(Struct, frozen=True, kw_only=True):
     public_gateway_url: str | None = None
     public_console_url: str | None = None
     cors_origins: tuple[str, ...] = ()
+    gateway_cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     upstream_allowed_networks: tuple[str, ...] | None = None
     log_level: str = "info"
@@ -178,6 +180,8 @@ def load_config(
         public_gateway_url=sources.optional("PUBLIC_GATEWAY_URL", values.public_url),
         public_console_url=sources.optional("PUBLIC_CONSOLE_URL", values.public_url),
         cors_origins=sources.optional("CORS_ORIGINS", values.many(values.origin)) or (),
+        gateway_cors_origins=sources.optional("GATEWAY_CORS_ORIGINS", values.many(values.origin))
+        or (),
         trusted_proxies=sources.optional("TRUSTED_PROXIES", values.many(values.network)) or (),
         upstream_allowed_networks=sources.optional(
             "UPSTREAM_ALLOWED_NETWORKS", values.none_or(values.many(values.network))

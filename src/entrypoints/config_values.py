@@ -184,7 +184,10 @@ def token(least: int) -> Callable[[str], Secret]:
         if len(value) < least:
             raise Fault(f"is shorter than {least} characters", NEW_KEY)
         _refuse_placeholder(value)
-        if len(set(value)) < 8 or value in (value + value)[1:-1]:
+        # Of random letters, the steps from each to the next differ; of a keyboard's rows or an
+        # alphabet they do not.
+        steps = {ord(after) - ord(before) for before, after in itertools.pairwise(value)}
+        if len(set(value)) < 8 or len(steps) < 6 or value in (value + value)[1:-1]:
             raise Fault("has too little entropy", NEW_KEY)
         return Secret(value)
 

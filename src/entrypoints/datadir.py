@@ -17,6 +17,9 @@ from entrypoints.config import BootConfig
 from entrypoints.failures import StartFailed, misconfigured
 from entrypoints.roles import StoreUrls
 
+SETUP_TOKEN, OPERATOR_TOKEN = "setup_token", "operator_token"
+"""Names of files in the data directory."""
+
 
 class Holder(Struct, frozen=True, kw_only=True):
     """Who uses a data directory; this is the content of its lock file.
@@ -186,8 +189,12 @@ class DataDir:
         return Secret(value)
 
     def setup_token(self) -> Secret:
-        """Return the token that opens the console's API until there are sessions and roles."""
-        return self.secret("setup_token", secrets.token_urlsafe(32))
+        """Return the token with which the first administrator is made, and nothing else."""
+        return self.secret(SETUP_TOKEN, secrets.token_urlsafe(32))
+
+    def operator_token(self) -> Secret:
+        """Return what commands on this machine show to its console."""
+        return self.secret(OPERATOR_TOKEN, secrets.token_urlsafe(32))
 
 
 def _create_durably(path: Path, value: str) -> None:

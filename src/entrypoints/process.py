@@ -52,7 +52,9 @@ async def _serve(plan: ProcessPlan) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with open_container(plan.config, plan.stores, plan.roles, plan.setup_token) as container:
+    async with open_container(
+        plan.config, plan.stores, plan.roles, plan.console_tokens
+    ) as container:
         await _serve_ports(plan, container, stop)
 
 

@@ -5,9 +5,8 @@ import signal
 import msgspec
 from msgspec import Struct
 
-from domain.secret import Secret
 from entrypoints.config import BootConfig, from_wire_hook, to_wire
-from entrypoints.roles import Role, StoreUrls
+from entrypoints.roles import ConsoleTokens, Role, StoreUrls
 
 READY, GOODBYE = b"1", b"0"
 """What a process says to its parent: that it serves, and that it takes no more traffic."""
@@ -29,7 +28,7 @@ class ProcessPlan(Struct, frozen=True, kw_only=True):
     roles: frozenset[Role]
     config: BootConfig
     stores: StoreUrls
-    setup_token: Secret
+    console_tokens: ConsoleTokens
     gateway_socket: int | None
     console_socket: int | None
     ready_pipe: int

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from domain.secret import Secret
+
 
 class Role(StrEnum):
     """A process has one or several roles (operations.md section 4)."""
@@ -14,6 +16,18 @@ class Role(StrEnum):
 
 
 ALL_ROLES = frozenset(Role)
+
+
+class ConsoleTokens(Struct, frozen=True, kw_only=True):
+    """Tokens of the data directory.
+
+    Attributes:
+        setup: makes the first administrator.
+        operator: is shown by commands on this machine.
+    """
+
+    setup: Secret
+    operator: Secret
 
 
 class StoreUrls(Struct, frozen=True, kw_only=True):

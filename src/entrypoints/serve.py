@@ -29,7 +29,7 @@ from entrypoints.metrics import METRICS_VARIABLE, forget_process
 from entrypoints.preflight import Check, check_dependencies, check_ports
 from entrypoints.process_plan import ProcessPlan
 from entrypoints.readiness import local_url, unhealthy
-from entrypoints.roles import ALL_ROLES, Role, StoreUrls
+from entrypoints.roles import ALL_ROLES, ConsoleTokens, Role, StoreUrls
 from entrypoints.stop_signals import StopRequested, StopSignals
 from entrypoints.stores import EmbeddedStores
 
@@ -136,7 +136,7 @@ class Server:
 
     def _start_children(self, config: BootConfig, urls: StoreUrls, data_dir: DataDir) -> BootConfig:
         layout = processes(self._options.roles, config.workers)
-        token = data_dir.setup_token()
+        tokens = ConsoleTokens(setup=data_dir.setup_token(), operator=data_dir.operator_token())
         sockets = {
             Role.GATEWAY: self._listen(Role.GATEWAY, config, layout),
             Role.CONSOLE: self._listen(Role.CONSOLE, config, layout),
@@ -164,7 +164,7 @@ class Server:
                     roles=roles,
                     config=config,
                     stores=urls,
-                    setup_token=token,
+                    console_tokens=tokens,
                     gateway_socket=mine.get(Role.GATEWAY),
                     console_socket=mine.get(Role.CONSOLE),
                     ready_pipe=ready_pipe,

@@ -12,20 +12,11 @@ from litestar.response import Response
 from litestar.routes import HTTPRoute
 
 from adapters.memory.change_feed import MemoryChangeFeed
-from adapters.memory.request_log import MemoryRequestLog
 from adapters.memory.store import MemoryStore, MemoryUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.identifiers import UuidGenerator
-from application.console.request_records import RequestRecords
-from domain.secret import Secret
 from entrypoints.console.app import create_console_api
-from entrypoints.console.services import Console
-from entrypoints.health import HealthChecks
-from tests.support.catalog_services import catalog_services
-from tests.support.limit_services import limit_services
-from tests.support.people_services import people_services
-from tests.support.provider_inspection import provider_inspection
-from tests.support.routing_services import routing_services
+from tests.support.console import console_over
 
 PROBLEM = "#/components/schemas/Problem"
 CHANGES = {"POST", "PUT", "PATCH", "DELETE"}
@@ -35,19 +26,7 @@ CHANGES = {"POST", "PUT", "PATCH", "DELETE"}
 def api() -> Litestar:
     clock = SystemClock()
     uow = MemoryUnitOfWork(MemoryStore(), MemoryChangeFeed(), clock, UuidGenerator())
-    return create_console_api(
-        Console(
-            request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
-            limits=limit_services(uow, clock),
-            providers=provider_inspection(uow, clock),
-            catalog=catalog_services(uow, clock),
-            people=people_services(uow, clock),
-            routing=routing_services(uow, clock),
-            token=Secret("token"),
-            ids=UuidGenerator(),
-            health=HealthChecks({}),
-        )
-    )
+    return create_console_api(console_over(uow, clock))
 
 
 @pytest.fixture(scope="module")

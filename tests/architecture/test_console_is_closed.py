@@ -7,21 +7,13 @@ import pytest
 from litestar.routes import HTTPRoute
 
 from adapters.memory.change_feed import MemoryChangeFeed
-from adapters.memory.request_log import MemoryRequestLog
 from adapters.memory.store import MemoryStore, MemoryUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.identifiers import UuidGenerator
-from application.console.request_records import RequestRecords
-from domain.secret import Secret
 from entrypoints.console.app import create_console_api, create_console_app
 from entrypoints.console.services import Console
-from entrypoints.health import HealthChecks
-from tests.support.catalog_services import catalog_services
-from tests.support.limit_services import limit_services
+from tests.support.console import console_over
 from tests.support.live_server import live_server
-from tests.support.people_services import people_services
-from tests.support.provider_inspection import provider_inspection
-from tests.support.routing_services import routing_services
 
 OPEN_TO_EVERYBODY = {
     "/api-docs",
@@ -29,6 +21,8 @@ OPEN_TO_EVERYBODY = {
     "/api-docs/openapi.json",
     "/api-docs/{path:str}",
     "/api/invites/accept",
+    "/api/auth/login",
+    "/api/setup",
     "/health/live",
     "/health/ready",
     "/openapi.json",
@@ -43,17 +37,7 @@ def console() -> Console:
     uow = MemoryUnitOfWork(
         MemoryStore(), MemoryChangeFeed(), SystemClock(), UuidGenerator(), allow_unaudited=True
     )
-    return Console(
-        request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
-        limits=limit_services(uow, clock),
-        providers=provider_inspection(uow, clock),
-        catalog=catalog_services(uow, clock),
-        routing=routing_services(uow, clock),
-        people=people_services(uow, clock),
-        token=Secret(TOKEN),
-        ids=UuidGenerator(),
-        health=HealthChecks({}),
-    )
+    return console_over(uow, clock, TOKEN)
 
 
 def _routes(console: Console) -> Iterator[tuple[str, str]]:

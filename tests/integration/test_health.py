@@ -16,7 +16,7 @@ from entrypoints.config import BootConfig
 from entrypoints.console.app import create_console_app
 from entrypoints.container import Container, gateway, open_administration, open_container
 from entrypoints.gateway.app import create_gateway_app
-from entrypoints.roles import ALL_ROLES, StoreUrls
+from entrypoints.roles import ALL_ROLES, ConsoleTokens, StoreUrls
 from entrypoints.version import VERSION
 from tests.support.acting import OPERATOR
 from tests.support.live_server import live_server
@@ -78,7 +78,9 @@ async def running(
         clickhouse_url=Secret(clickhouse.url),
     )
     stores = StoreUrls(database_url=postgres_url, redis_url=redis_url)
-    async with open_container(config, stores, ALL_ROLES, Secret(TOKEN)) as container:
+    async with open_container(
+        config, stores, ALL_ROLES, ConsoleTokens(setup=Secret("set-up"), operator=Secret(TOKEN))
+    ) as container:
         assert container.gateway is not None
         assert container.console is not None
         headers = {"authorization": f"Bearer {TOKEN}"}

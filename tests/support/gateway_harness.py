@@ -178,6 +178,7 @@ class GatewayHarness:
     limit_store: LimitStore | None = None
     keep_alive_s: float = 10.0
     trusted_proxies: Networks = ()
+    cors_origins: tuple[str, ...] = ()
     health: HealthChecks = field(default_factory=lambda: HealthChecks({}))
     metrics: PrometheusTelemetry | None = None
     metrics_token: Secret | None = None
@@ -324,6 +325,7 @@ class GatewayHarness:
                 clock=clock,
                 ids=ids,
                 health=self.health,
+                cors_origins=self.cors_origins,
                 trusted_proxies=self.trusted_proxies,
                 keep_alive_s=self.keep_alive_s,
                 metrics=self.metrics,

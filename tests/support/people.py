@@ -35,8 +35,11 @@ class ReadablePasswords(PasswordHasher):
     async def hash(self, password: Secret) -> str:
         return f"plain {password.reveal()}"
 
-    async def verify(self, password: Secret, password_hash: str) -> bool:
+    async def verify(self, password: Secret, password_hash: str | None) -> bool:
         return password_hash == await self.hash(password)
+
+    def is_dated(self, password_hash: str) -> bool:
+        return False
 
 
 class People(Struct):

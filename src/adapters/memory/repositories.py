@@ -18,6 +18,8 @@ from application.ports.repositories import (
 from domain.access.accounts import Team, User
 from domain.access.invites import Invite
 from domain.access.roles import Assignment, RoleDefinition
+from domain.access.second_factor import SecondFactor
+from domain.access.session import Session
 from domain.access.single_sign_on import SsoAttempt, SsoIdentity, SsoProvider
 from domain.accounting.pricing import Price, PriceList
 from domain.errors import Conflict, NotFound
@@ -57,6 +59,8 @@ class Draft(Struct):
         default_factory=dict[tuple[str, str, str], SsoIdentity]
     )
     sso_attempts: dict[bytes, SsoAttempt] = field(default_factory=dict[bytes, SsoAttempt])
+    sessions: dict[str, Session] = field(default_factory=dict[str, Session])
+    second_factors: dict[str, SecondFactor] = field(default_factory=dict[str, SecondFactor])
     changed: set[Section] = field(default_factory=set[Section])
 
     def copy(self) -> "Draft":

@@ -20,6 +20,8 @@ from adapters.memory.repositories import (
     MemoryUsers,
 )
 from adapters.memory.roles import MemoryRoles
+from adapters.memory.second_factors import MemorySecondFactors
+from adapters.memory.sessions import MemorySessions
 from adapters.memory.single_sign_on import (
     MemorySsoAttempts,
     MemorySsoIdentities,
@@ -73,6 +75,8 @@ class MemoryTransaction(Transaction):
         self.sso_providers = MemorySsoProviders(self._draft)
         self.sso_identities = MemorySsoIdentities(self._draft)
         self.sso_attempts = MemorySsoAttempts(self._draft)
+        self.sessions = MemorySessions(self._draft)
+        self.second_factors = MemorySecondFactors(self._draft)
 
     async def commit(self) -> None:
         """Replace the state, raise revisions, tell the feed."""

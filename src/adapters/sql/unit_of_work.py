@@ -16,7 +16,9 @@ from adapters.sql.models import SqlModels
 from adapters.sql.people import SqlTeams, SqlUsers
 from adapters.sql.providers import SqlProviders
 from adapters.sql.roles import SqlRoles
+from adapters.sql.second_factors import SqlSecondFactors
 from adapters.sql.session import Session
+from adapters.sql.sessions import SqlSessions
 from adapters.sql.settings import SqlStoredSettings
 from adapters.sql.single_sign_on import SqlSsoAttempts, SqlSsoIdentities, SqlSsoProviders
 from adapters.sql.tables import ConfigRevisionRow
@@ -60,6 +62,8 @@ class SqlTransaction(Transaction):
         self.sso_providers = SqlSsoProviders(shared)
         self.sso_identities = SqlSsoIdentities(shared)
         self.sso_attempts = SqlSsoAttempts(shared)
+        self.sessions = SqlSessions(shared)
+        self.second_factors = SqlSecondFactors(shared)
 
     async def commit(self) -> None:
         """Raise the revisions, chain the audit events, commit, tell the feed."""

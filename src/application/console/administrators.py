@@ -2,13 +2,12 @@
 
 from msgspec import Struct
 
-from application.identity.made_up import made_up_password
 from application.ports.clock import Clock, IdGenerator, Randomness
 from application.ports.identity import PasswordHasher
 from application.ports.unit_of_work import UnitOfWork
 from domain.access.accounts import Role, User, normal_email
 from domain.access.actor import Actor
-from domain.access.password import password_faults
+from domain.access.password import PASSWORD_BYTES, made_up_password, password_faults
 from domain.errors import InvalidRequest, NotFound
 from domain.identifiers import UserId
 from domain.records.audit import AuditTarget
@@ -65,7 +64,7 @@ class ManageAdministrators:
     async def reset_password(
         self, by: Actor, email: str, password: Secret | None = None
     ) -> Administrator:
-        """Give an existing user a new password.
+        """Give an existing user a new password; console sessions of the user end.
 
         Raises:
             InvalidRequest: the password breaks the rules.
@@ -78,12 +77,17 @@ class ManageAdministrators:
             if user is None:
                 raise NotFound(f"There is no user '{address}'.")
             await tx.users.set_password(user.id, password_hash)
+            await tx.sessions.remove_of_user(user.id)
             tx.audit.record(by, "user.reset_password", _target(user))
             await tx.commit()
         return Administrator(user=user, generated=generated)
 
     async def _hash(self, password: Secret | None) -> tuple[Secret | None, str]:
-        generated = made_up_password(self._randomness) if password is None else None
+        generated = (
+            made_up_password(self._randomness.token_bytes(PASSWORD_BYTES))
+            if password is None
+            else None
+        )
         chosen = generated or password
         assert chosen is not None
         if faults := password_faults(chosen.reveal()):

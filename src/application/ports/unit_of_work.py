@@ -17,6 +17,7 @@ from application.ports.repositories import (
     Teams,
     Users,
 )
+from application.ports.sessions import SecondFactors, Sessions
 from application.ports.single_sign_on import SsoAttempts, SsoIdentities, SsoProviders
 
 
@@ -37,6 +38,8 @@ class Transaction(Protocol):
     sso_providers: SsoProviders
     sso_identities: SsoIdentities
     sso_attempts: SsoAttempts
+    sessions: Sessions
+    second_factors: SecondFactors
     audit: AuditRecorder
 
     @abstractmethod

@@ -17,6 +17,7 @@ class ActorKind(StrEnum):
     API_KEY = "api_key"
     SETUP = "setup"
     SYSTEM = "system"
+    NOBODY = "nobody"
 
 
 class Origin(Struct, frozen=True, kw_only=True):
@@ -78,6 +79,11 @@ class Actor(Struct, frozen=True, kw_only=True):
         if seen_by is not None and not self.rights.allows(seen_by, target):
             raise NotFound(missing)
         raise PermissionDenied(permission.value)
+
+
+def nobody(origin: Origin) -> Actor:
+    """Return whoever has not proved who he is; he may do nothing."""
+    return Actor(kind=ActorKind.NOBODY, id="", name="", rights=Rights(), origin=origin)
 
 
 def system_actor(name: str) -> Actor:

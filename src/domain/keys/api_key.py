@@ -38,6 +38,7 @@ class Caller(Struct, frozen=True, kw_only=True):
         ip_allow: networks in CIDR form it may be used from; None means from anywhere.
         roles: names of the owner's roles, whose default limits bind the owner.
         access: what those roles open; the key opens nothing beyond.
+        permissions: what a key that opens the console may be used for there; None: nothing.
     """
 
     key_id: ApiKeyId
@@ -61,6 +62,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     ip_allow: tuple[str, ...] | None = None
     roles: tuple[str, ...] = ()
     access: GatewayAccess = GatewayAccess()
+    permissions: frozenset[str] | None = None
 
     def check(self, surface: Surface, now_ms: int) -> None:
         """Raise unless this key opens `surface` at `now_ms`.

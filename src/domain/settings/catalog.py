@@ -174,6 +174,39 @@ SPECS: tuple[SettingSpec, ...] = (
         "A process that is cut off may honour a revoked key for this long.",
     ),
     SettingSpec(
+        key="security.password_min_length",
+        default=8,
+        minimum=8,
+        maximum=128,
+        description="Fewest characters of a new password of the console.",
+    ),
+    SettingSpec(
+        key="security.totp_required_roles",
+        default="",
+        description="Roles whose holders need a second factor to use the console, comma-separated.",
+    ),
+    SettingSpec(
+        key="session.ip_binding",
+        default="network",
+        choices=("exact", "network"),
+        description="Where the tokens of a new console session count: at the address of the "
+        "sign-in only, or in its network (/24 of IPv4, /64 of IPv6).",
+    ),
+    SettingSpec(
+        key="session.idle_minutes",
+        default=480,
+        minimum=1,
+        maximum=43_200,
+        description="A new console session ends when it was not used for this long.",
+    ),
+    SettingSpec(
+        key="session.lifetime_hours",
+        default=168,
+        minimum=1,
+        maximum=8_760,
+        description="A new console session ends after this long, however much it is used.",
+    ),
+    SettingSpec(
         key="limits.replicas",
         default=0,
         minimum=0,

@@ -10,7 +10,7 @@ import msgspec
 
 from domain.secret import Secret
 from entrypoints.config import BootConfig
-from entrypoints.datadir import DataDir
+from entrypoints.datadir import OPERATOR_TOKEN, DataDir
 from entrypoints.failures import EXIT_FAILED, Failure, StartFailed, unavailable
 
 _TIMEOUT_S = 30.0
@@ -128,7 +128,7 @@ def _reachable(host: str) -> str:
 def _token(config: BootConfig) -> Secret:
     if config.console_token is not None:
         return config.console_token
-    path = config.data_dir / "setup_token"
+    path = config.data_dir / OPERATOR_TOKEN
     try:
         return Secret(path.read_text(encoding="ascii").strip())
     except (OSError, UnicodeDecodeError) as error:

@@ -21,13 +21,24 @@ from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
 from application.console.routing.simulation import SimulateRouting
 from application.console.routing.states import RouteStates
-from application.ports.clock import IdGenerator
-from domain.secret import Secret
+from application.identity.console_access import ConsoleAccess
+from application.identity.credential_resets import CredentialResets
+from application.identity.denials import Denials
+from application.identity.passwords import OwnPassword
+from application.identity.second_factor import SecondFactors
+from application.identity.session_list import SessionList
+from application.identity.sessions import ConsoleSessions
+from application.identity.setup import SetUp
+from application.identity.sign_in import SignIn
+from application.identity.whoami import WhoAmI
+from application.ports.clock import Clock, IdGenerator
 from entrypoints.cli.options import json_option
 from entrypoints.console.app import create_console_api
+from entrypoints.console.edge import ConsoleEdge
 from entrypoints.console.services import (
     CatalogServices,
     Console,
+    IdentityServices,
     LimitServices,
     PeopleServices,
     RoutingServices,
@@ -90,7 +101,20 @@ def command(output: Path | None, *, as_json: bool) -> None:
             access=cast("ExplainAccess", _NotCalled()),
             requests=cast("IdempotentRequests", _NotCalled()),
         ),
-        token=Secret(""),
+        identity=IdentityServices(
+            edge=ConsoleEdge(),
+            clock=cast("Clock", _NotCalled()),
+            access=cast("ConsoleAccess", _NotCalled()),
+            denials=cast("Denials", _NotCalled()),
+            sign_in=cast("SignIn", _NotCalled()),
+            sessions=cast("ConsoleSessions", _NotCalled()),
+            session_list=cast("SessionList", _NotCalled()),
+            own_password=cast("OwnPassword", _NotCalled()),
+            factors=cast("SecondFactors", _NotCalled()),
+            resets=cast("CredentialResets", _NotCalled()),
+            setup=cast("SetUp", _NotCalled()),
+            whoami=cast("WhoAmI", _NotCalled()),
+        ),
         ids=cast("IdGenerator", _NotCalled()),
         health=HealthChecks({}),
     )

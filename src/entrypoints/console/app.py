@@ -7,6 +7,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.types import ASGIApp, Scope
 
 from entrypoints.asgi import REQUEST_ID, RequestScope
+from entrypoints.console.api.auth import auth_routes
 from entrypoints.console.api.budget_alerts import budget_alert_routes
 from entrypoints.console.api.budgets import budget_routes
 from entrypoints.console.api.health import console_health_route
@@ -14,6 +15,7 @@ from entrypoints.console.api.invites import invite_routes
 from entrypoints.console.api.limit_overrides import override_routes
 from entrypoints.console.api.limit_standings import standing_routes
 from entrypoints.console.api.limits import rule_routes
+from entrypoints.console.api.me import me_routes
 from entrypoints.console.api.model_routes import model_route_routes
 from entrypoints.console.api.models import model_routes
 from entrypoints.console.api.prices import price_routes
@@ -21,29 +23,39 @@ from entrypoints.console.api.providers import provider_inspection_routes, provid
 from entrypoints.console.api.requests import request_routes
 from entrypoints.console.api.roles import access_routes, assignment_routes, role_routes
 from entrypoints.console.api.routing import routing_routes
+from entrypoints.console.api.sessions import session_routes
+from entrypoints.console.api.setup import setup_routes
 from entrypoints.console.api.teams import team_routes
 from entrypoints.console.api.users import user_routes
+from entrypoints.console.denials import RecordDenials
 from entrypoints.console.documentation import SECURITY, SECURITY_SCHEMES, documented
-from entrypoints.console.headers import CONSOLE_HEADERS
+from entrypoints.console.headers import CONSOLE_HEADERS, StrictTransport
 from entrypoints.console.pages.api_docs import API_DOCS, ApiDocs
 from entrypoints.console.pages.welcome import PAGES
 from entrypoints.console.problems import MEDIA_TYPE, Problem, problem_response
 from entrypoints.console.schemas import ExactNumbers
-from entrypoints.console.security import PUBLIC, actor_of, token_guard
+from entrypoints.console.security import PUBLIC, actor_of, console_guard, origin_of
 from entrypoints.console.services import Console
 from entrypoints.console.system_status import SystemStatus
+from entrypoints.cors import CrossOrigin
 from entrypoints.health import health_routes
 from entrypoints.version import VERSION
+
+_LARGEST_BODY = 8 * 1024 * 1024
+_SENT = (
+    "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-CSRF-Token", "X-Request-Id",
+)  # fmt: skip
+_READ = ("ETag", "Idempotency-Replayed", "Location", "Retry-After", "X-Request-Id")
 
 
 def create_console_app(console: Console) -> ASGIApp:
     """Return the ASGI app that serves the console's REST API."""
-    return RequestScope(
-        create_console_api(console),
-        new_id=console.ids.new_id,
-        on_crash=_crash,
-        headers=CONSOLE_HEADERS,
-    )
+    edge = console.identity.edge
+    app: ASGIApp = RecordDenials(create_console_api(console), console.identity.denials)
+    if edge.cors_origins:
+        app = CrossOrigin(app, edge.cors_origins, headers=_SENT, exposed=_READ, credentials=True)
+    scoped = RequestScope(app, new_id=console.ids.new_id, on_crash=_crash, headers=CONSOLE_HEADERS)
+    return StrictTransport(scoped, edge)
 
 
 def create_console_api(console: Console) -> Litestar:
@@ -51,6 +63,10 @@ def create_console_api(console: Console) -> Litestar:
     return Litestar(
         route_handlers=documented(
             [
+                *setup_routes(console.identity),
+                *auth_routes(console.identity),
+                *me_routes(console.identity),
+                *session_routes(console.identity),
                 *request_routes(console.request_records),
                 *rule_routes(console.limits.rules, console.limits.requests),
                 *override_routes(console.limits.overrides, console.limits.requests),
@@ -75,8 +91,12 @@ def create_console_api(console: Console) -> Litestar:
                 *health_routes(console.health),
             ]
         ),
-        dependencies={"by": Provide(actor_of, sync_to_thread=False)},
-        guards=[token_guard(console.token)],
+        dependencies={
+            "by": Provide(actor_of, sync_to_thread=False),
+            "origin": Provide(origin_of, sync_to_thread=False),
+        },
+        guards=[console_guard(console.identity.access, console.identity.edge)],
+        request_max_body_size=_LARGEST_BODY,
         exception_handlers={Exception: problem_response},
         openapi_config=OpenAPIConfig(
             title="ThinkWatch console",

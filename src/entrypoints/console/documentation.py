@@ -10,20 +10,33 @@ from litestar.openapi.spec import Components, SecurityScheme
 from entrypoints.console.problems import MEDIA_TYPE, TITLES, Problem
 from entrypoints.console.security import PUBLIC
 
-ACCESS_COOKIE = "__Host-thinkwatch_access"
-SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": []}]
+ACCESS_COOKIE = "__Host-tw_access"
+SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": [], "csrf": []}]
 SECURITY_SCHEMES = Components(
     security_schemes={
         "bearer": SecurityScheme(
             type="http",
             scheme="bearer",
-            description="A session's access token, or a key whose surfaces include the console.",
+            description="A session's access token (see `/api/auth/login`), or a key whose surfaces "
+            "include the console.",
         ),
         "cookie": SecurityScheme(
             type="apiKey",
             security_scheme_in="cookie",
             name=ACCESS_COOKIE,
-            description="The access cookie of a session; changes need its CSRF token as well.",
+            description="The access cookie of a session; over plain HTTP without `__Host-`.",
+        ),
+        "refresh": SecurityScheme(
+            type="apiKey",
+            security_scheme_in="cookie",
+            name="__Host-tw_refresh",
+            description="The refresh cookie; over plain HTTP without `__Host-`.",
+        ),
+        "csrf": SecurityScheme(
+            type="apiKey",
+            security_scheme_in="header",
+            name="X-CSRF-Token",
+            description="Beside a cookie, for everything that changes something.",
         ),
     }
 )

@@ -5,6 +5,7 @@ import structlog
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Response
 
+from domain.access.refusals import TooManyAttempts
 from domain.errors import (
     AuthenticationFailed,
     Conflict,
@@ -30,6 +31,8 @@ TITLES = {
     409: "Conflict",
     412: "Precondition failed",
     413: "Request too large",
+    415: "Unsupported media type",
+    429: "Too many requests",
     431: "Request header fields too large",
     500: "Internal error",
     502: "Bad gateway",
@@ -38,6 +41,7 @@ TITLES = {
 }
 _STATUSES: tuple[tuple[type[DomainError], int], ...] = (
     (TokenRequired, 401),
+    (TooManyAttempts, 429),
     (AuthenticationFailed, 401),
     (InvalidRequest, 400),
     (NotFound, 404),
@@ -47,6 +51,8 @@ _STATUSES: tuple[tuple[type[DomainError], int], ...] = (
     (UpstreamTimeout, 504),
     (UpstreamFailure, 502),
 )
+REFUSED = "refused"
+"""Key of the request's state: a list for the refusal, where somebody wants to record it."""
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +85,10 @@ def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]
         code, detail, errors = error.code, error.message, _field_errors(error)
         if status == 401:
             headers["WWW-Authenticate"] = 'Bearer realm="thinkwatch console"'
+        if status in {401, 403, 429}:
+            request.scope["state"].get(REFUSED, []).append(error)
+        if isinstance(error, TooManyAttempts | ServiceUnavailable) and error.retry_after_ms:
+            headers["Retry-After"] = str(-(-error.retry_after_ms // 1000))
     elif isinstance(error, ValidationException):
         status, code, detail = 400, "invalid_request", error.detail
         errors = _validation_errors(error.extra)

@@ -1,33 +1,42 @@
-"""Deny by default: every console route needs the bearer token unless it is marked public.
+"""Deny by default: every console route needs somebody who asks, unless it is marked public."""
 
-Until sessions and roles exist, the one credential is the set-up token of the installation.
-"""
-
-import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import cast
 
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
 from litestar.handlers.base import BaseRouteHandler
+from litestar.types import HTTPScope
 
-from domain.access.actor import Actor, ActorKind
-from domain.access.rights import UNLIMITED
-from domain.errors import TokenRequired
+from application.identity.console_access import Admitted, ConsoleAccess, Shown
+from domain.access.actor import Actor, Origin
+from domain.access.refusals import CsrfRefused, PasswordChangeRequired, TotpEnrolmentRequired
+from domain.access.session import Restriction
 from domain.secret import Secret
-from entrypoints.asgi import AnyRequest
+from entrypoints.asgi import AnyRequest, header_values
+from entrypoints.console.cookies import read_cookies
+from entrypoints.console.edge import ConsoleEdge
 
 _BEARER = re.compile(r"bearer +(\S+)", re.IGNORECASE)
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_JSON = frozenset({b"application/json", b"application/merge-patch+json"})
 PUBLIC = "public"
-ACTOR = "actor"
-"""Key of the connection's state under which the guard leaves who asks."""
+OPEN_WHILE = "open_while"
+"""Option of handlers: restrictions under which they are open nevertheless."""
+ACTOR, ADMITTED, ORIGIN = "actor", "admitted", "origin"
+"""Keys of the connection's state under which the guard leaves who asks, and from where."""
 
 Connection = ASGIConnection[BaseRouteHandler, object, object, State]
+Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None]]
 
 
 By = NamedDependency[Actor]
 """Who asks: what every handler that changes or shows something takes first."""
+From = NamedDependency[Origin]
+"""Where a request comes from, for handlers that nobody needs to be known for."""
 
 
 def actor_of(request: AnyRequest) -> Actor:
@@ -35,21 +44,71 @@ def actor_of(request: AnyRequest) -> Actor:
     return request.scope["state"][ACTOR]
 
 
-def token_guard(token: Secret) -> Callable[[Connection, BaseRouteHandler], None]:
-    """Return the app-level guard that compares the bearer token in constant time.
+def origin_of(request: AnyRequest) -> Origin:
+    """Return where the request comes from; a dependency of the handlers called `origin`."""
+    return request.scope["state"][ORIGIN]
 
-    The guard raises `TokenRequired` for a missing and for a wrong token alike.
+
+def restriction_of(request: AnyRequest) -> Restriction | None:
+    """Return why only some handlers are open to who asks."""
+    admitted: Admitted = request.scope["state"][ADMITTED]
+    return admitted.restriction
+
+
+class JsonOnly(HTTPException):
+    """A body that is not JSON: a form of another site could have sent it without asking."""
+
+    status_code = 415
+    detail = "Send the body as 'Content-Type: application/json'."
+
+
+def console_guard(access: ConsoleAccess, edge: ConsoleEdge) -> Guard:
+    """Return the app-level guard.
+
+    It raises what `ConsoleAccess.authenticate` raises, `CsrfRefused` for a page of another site,
+    `JsonOnly`, and the errors of restrictions.
     """
-    expected = token.reveal().encode()
 
-    def guard(connection: Connection, handler: BaseRouteHandler) -> None:
+    async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
+        scope = cast("HTTPScope", connection.scope)
+        changes = scope["method"] not in _SAFE
+        origin = edge.origin(scope)
+        scope["state"][ORIGIN] = origin
+        _require_json(scope)
+        if changes and not edge.is_own_page(scope):
+            raise CsrfRefused("This origin may not change anything here.")
         if handler.opt.get(PUBLIC) is True:
             return
         sent = _BEARER.fullmatch(connection.headers.get("authorization", "").strip())
-        if sent is None or not hmac.compare_digest(sent[1].encode(), expected):
-            raise TokenRequired
-        connection.scope["state"][ACTOR] = Actor(
-            kind=ActorKind.SETUP, id="setup", name="set-up token", rights=UNLIMITED
+        csrf = connection.headers.get("x-csrf-token")
+        cookies = read_cookies(connection.cookies, https=edge.is_https(scope))
+        shown = Shown(
+            bearer=Secret(sent[1]) if sent is not None else None,
+            cookie=cookies.access,
+            csrf=Secret(csrf) if csrf else None,
+            changes=changes,
+            local=edge.is_local(scope, origin),
         )
+        admitted = await access.authenticate(shown, origin)
+        scope["state"][ADMITTED] = admitted
+        scope["state"][ACTOR] = admitted.actor
+        _require_unrestricted(admitted.restriction, handler)
 
     return guard
+
+
+def _require_unrestricted(restriction: Restriction | None, handler: BaseRouteHandler) -> None:
+    if restriction is None or restriction in handler.opt.get(OPEN_WHILE, ()):
+        return
+    raise PasswordChangeRequired if restriction is Restriction.PASSWORD else TotpEnrolmentRequired
+
+
+def _require_json(scope: HTTPScope) -> None:
+    lengths = header_values(scope, b"content-length")
+    has_body = any(length.strip() != b"0" for length in lengths)
+    if not has_body and not header_values(scope, b"transfer-encoding"):
+        return
+    kinds = header_values(scope, b"content-type")
+    kind = kinds[0].partition(b";")[0].strip().lower() if kinds else b""
+    if kind not in _JSON:
+        raise JsonOnly

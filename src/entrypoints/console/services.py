@@ -21,8 +21,18 @@ from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
 from application.console.routing.simulation import SimulateRouting
 from application.console.routing.states import RouteStates
-from application.ports.clock import IdGenerator
-from domain.secret import Secret
+from application.identity.console_access import ConsoleAccess
+from application.identity.credential_resets import CredentialResets
+from application.identity.denials import Denials
+from application.identity.passwords import OwnPassword
+from application.identity.second_factor import SecondFactors
+from application.identity.session_list import SessionList
+from application.identity.sessions import ConsoleSessions
+from application.identity.setup import SetUp
+from application.identity.sign_in import SignIn
+from application.identity.whoami import WhoAmI
+from application.ports.clock import Clock, IdGenerator
+from entrypoints.console.edge import ConsoleEdge
 from entrypoints.console.system_status import SystemSources
 from entrypoints.health import HealthChecks
 
@@ -66,6 +76,23 @@ class PeopleServices(Struct, frozen=True, kw_only=True):
     requests: IdempotentRequests
 
 
+class IdentityServices(Struct, frozen=True, kw_only=True):
+    """Who asks, how they sign in, and what they do for themselves and for one another."""
+
+    edge: ConsoleEdge
+    clock: Clock
+    access: ConsoleAccess
+    denials: Denials
+    sign_in: SignIn
+    sessions: ConsoleSessions
+    session_list: SessionList
+    own_password: OwnPassword
+    factors: SecondFactors
+    resets: CredentialResets
+    setup: SetUp
+    whoami: WhoAmI
+
+
 class Console(Struct, frozen=True, kw_only=True):
     """Collaborators of the console's routes; without `system` its report is short."""
 
@@ -75,7 +102,7 @@ class Console(Struct, frozen=True, kw_only=True):
     catalog: CatalogServices
     routing: RoutingServices
     people: PeopleServices
-    token: Secret
+    identity: IdentityServices
     ids: IdGenerator
     health: HealthChecks
     system: SystemSources | None = None

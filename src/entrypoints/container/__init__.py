@@ -18,7 +18,6 @@ from application.console.configuration.apply import ApplyConfiguration
 from application.console.configuration.export import ExportConfiguration
 from application.console.keys import ManageKeys
 from application.console.providers import InspectProviders
-from domain.secret import Secret
 from entrypoints.config import BootConfig
 from entrypoints.console.services import Console
 from entrypoints.container.clickhouse import open_clickhouse
@@ -28,7 +27,7 @@ from entrypoints.container.limits import tend_limits
 from entrypoints.container.process import Process
 from entrypoints.container.worker import run_worker
 from entrypoints.gateway.services import Gateway
-from entrypoints.roles import Role, StoreUrls
+from entrypoints.roles import ConsoleTokens, Role, StoreUrls
 
 
 class Administration(Struct, frozen=True, kw_only=True):
@@ -56,7 +55,7 @@ class Container(Struct, frozen=True, kw_only=True):
 
 @contextlib.asynccontextmanager
 async def open_container(
-    config: BootConfig, stores: StoreUrls, roles: frozenset[Role], setup_token: Secret
+    config: BootConfig, stores: StoreUrls, roles: frozenset[Role], tokens: ConsoleTokens
 ) -> AsyncGenerator[Container]:
     """Open the services of `roles`; background tasks run until the context ends.
 
@@ -77,7 +76,7 @@ async def open_container(
             if Role.WORKER in roles:
                 run_worker(process, clickhouse)
             if Role.CONSOLE in roles:
-                console = open_console(process, clickhouse, setup_token)
+                console = open_console(process, clickhouse, tokens)
         # Registered last, so it runs first, on everything that is still open.
         stack.push_async_callback(process.drains.run)
         yield Container(gateway=gateway, console=console)

@@ -25,21 +25,23 @@ from application.console.limits.overrides import ManageOverrides
 from application.console.limits.standing import LimitStandings
 from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
-from domain.secret import Secret
 from entrypoints.console.services import CatalogServices, Console, LimitServices
 from entrypoints.console.system_status import SystemSources
+from entrypoints.container.identity import open_identity, open_passwords
 from entrypoints.container.people import open_people
 from entrypoints.container.process import Process
 from entrypoints.container.routing import open_routing
 from entrypoints.health import HealthChecks
+from entrypoints.roles import ConsoleTokens
 
 
-def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Console:
-    """Open the use cases behind `/api`; `token` is what the first visitor must know."""
+def open_console(process: Process, clickhouse: ClickHouse, tokens: ConsoleTokens) -> Console:
+    """Open the use cases behind `/api`; `tokens` are those of the data directory."""
     clock, ids = process.clock, process.ids
     uow = SqlUnitOfWork(process.engine, process.feed, clock, ids)
     providers = ProvidersByKind(process.cipher, process.transport_of, clock)
     requests = IdempotentRequests(SqlIdempotencyKeys(process.engine), clock, ids)
+    passwords = open_passwords(process, uow)
     return Console(
         limits=LimitServices(
             rules=RuleCollection(uow, clock, ids),
@@ -57,9 +59,9 @@ def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Con
             prices=ManagePrices(uow, clock, ids),
         ),
         routing=open_routing(process, uow),
-        people=open_people(process, uow, requests),
+        people=open_people(process, uow, passwords, requests),
         request_records=RequestRecords(ClickHouseRequestLog(clickhouse), clock=process.clock),
-        token=token,
+        identity=open_identity(process, uow, passwords, tokens),
         ids=process.ids,
         health=HealthChecks(
             {

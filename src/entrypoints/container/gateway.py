@@ -165,6 +165,8 @@ async def open_gateway(process: Process) -> Gateway:
             reported_only=frozenset({"log_store"}),
         ),
         trusted_proxies=process.trusted_proxies,
+        cors_origins=process.config.gateway_cors_origins,
+        over_tls=(process.config.public_gateway_url or "").startswith("https://"),
         metrics=process.metrics,
         metrics_token=process.config.metrics_bearer_token,
     )

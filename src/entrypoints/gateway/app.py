@@ -10,6 +10,7 @@ from litestar.types import ASGIApp, HTTPScope, Scope
 
 from application.ports.dialect import DialectCodec, PublicError
 from entrypoints.asgi import REQUEST_ID, AnyRequest, RequestScope
+from entrypoints.cors import CrossOrigin
 from entrypoints.gateway.asked import Asked
 from entrypoints.gateway.conversation_routes import conversation_routes
 from entrypoints.gateway.errors import describe_error, public_http_error
@@ -25,7 +26,16 @@ log = structlog.get_logger(__name__)
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
 ]
+HSTS = (b"strict-transport-security", b"max-age=31536000")
+"""RFC 6797; browsers heed it over TLS only."""
+_SENT = (
+    "Authorization", "Content-Type", "X-Api-Key", "Api-Key", "X-Goog-Api-Key", "X-Request-Id",
+    "Anthropic-Version", "Anthropic-Beta", "OpenAI-Organization", "OpenAI-Project", "Traceparent",
+)  # fmt: skip
+_READ = ("Retry-After", "X-Request-Id")
 
 
 def create_gateway_app(gateway: Gateway) -> ASGIApp:
@@ -77,7 +87,14 @@ def create_gateway_app(gateway: Gateway) -> ASGIApp:
         openapi_config=None,
         logging_config=None,
     )
-    return RequestScope(app, new_id=gateway.ids.new_id, on_crash=crash, headers=SECURITY_HEADERS)
+    headers = [*SECURITY_HEADERS, HSTS] if gateway.over_tls else SECURITY_HEADERS
+    served = app if not gateway.cors_origins else _with_origins(app, gateway.cors_origins)
+    return RequestScope(served, new_id=gateway.ids.new_id, on_crash=crash, headers=headers)
+
+
+def _with_origins(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
+    # Keys are sent by pages themselves; there is no cookie that a browser could add.
+    return CrossOrigin(app, origins, headers=_SENT, exposed=_READ, credentials=False)
 
 
 def _refusal(

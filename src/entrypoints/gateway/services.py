@@ -17,6 +17,8 @@ class Gateway(Struct, frozen=True, kw_only=True):
     """Collaborators of the gateway's routes.
 
     Attributes:
+        cors_origins: web origins whose pages may call it.
+        over_tls: it is reached by https.
         metrics, metrics_token: both or none: without them there is no `/metrics`.
     """
 
@@ -27,6 +29,8 @@ class Gateway(Struct, frozen=True, kw_only=True):
     ids: IdGenerator
     health: HealthChecks
     trusted_proxies: Networks
+    cors_origins: tuple[str, ...] = ()
+    over_tls: bool = False
     keep_alive_s: float = KEEP_ALIVE_S
     metrics: MetricsPage | None = None
     metrics_token: Secret | None = None

@@ -10,24 +10,14 @@ import httpx
 import msgspec
 import pytest
 
-from adapters.memory.request_log import MemoryRequestLog
 from adapters.system.clock import SystemClock
-from adapters.system.identifiers import UuidGenerator
 from application.console.catalog.providers import ProviderPatch
 from application.console.configuration.document import ProviderEntry
-from application.console.request_records import RequestRecords
 from domain.records.audit import AuditEntry
-from domain.secret import Secret
 from entrypoints.console.app import create_console_app
-from entrypoints.console.services import Console
-from entrypoints.health import HealthChecks
-from tests.support.catalog_services import catalog_services
 from tests.support.configuration import Configuration, memory_configuration, sql_configuration
-from tests.support.limit_services import limit_services
+from tests.support.console import console_over
 from tests.support.live_server import live_server
-from tests.support.people_services import people_services
-from tests.support.provider_inspection import provider_inspection
-from tests.support.routing_services import routing_services
 
 KEY, OTHER_KEY = "sk-canary-one-000000000000", "sk-canary-two-000000000000"
 PROVIDER = {
@@ -86,17 +76,7 @@ def stored(request: pytest.FixtureRequest) -> Configuration:
 @pytest.fixture
 async def office(stored: Configuration) -> AsyncIterator[Office]:
     clock, uow = SystemClock(), stored.audited
-    console = Console(
-        request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
-        limits=limit_services(uow, clock),
-        providers=provider_inspection(uow, clock),
-        catalog=catalog_services(uow, clock),
-        people=people_services(uow, clock),
-        routing=routing_services(uow, clock),
-        token=Secret("token"),
-        ids=UuidGenerator(),
-        health=HealthChecks({}),
-    )
+    console = console_over(uow, clock)
     async with (
         live_server(create_console_app(console)) as url,
         httpx.AsyncClient(

@@ -7,23 +7,14 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters.memory.request_log import MemoryRequestLog
 from adapters.sql.engine import create_engine
 from adapters.sql.idempotency import SqlIdempotencyKeys
 from adapters.system.clock import SystemClock
-from adapters.system.identifiers import UuidGenerator
-from application.console.request_records import RequestRecords
-from domain.secret import Secret
 from entrypoints.console.app import create_console_app
-from entrypoints.console.services import Console
-from entrypoints.health import HealthChecks
-from tests.support.catalog_services import catalog_services
 from tests.support.configuration import sql_configuration
+from tests.support.console import console_over
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
-from tests.support.people_services import people_services
-from tests.support.provider_inspection import provider_inspection
-from tests.support.routing_services import routing_services
 
 RULE: dict[str, Any] = {"subject": "platform", "metric": "requests", "window": "1m", "limit": 2}
 BUDGET: dict[str, Any] = {"subject": "platform", "period": "daily", "unit": "usd", "limit": 12.5}
@@ -34,16 +25,10 @@ KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
 async def http(postgres_url: str) -> AsyncIterator[httpx.AsyncClient]:
     engine, clock = create_engine(postgres_url), SystemClock()
     async with sql_configuration(postgres_url) as stored:
-        console = Console(
-            request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
+        console = console_over(
+            stored.uow,
+            clock,
             limits=limit_services(stored.uow, clock, keys=SqlIdempotencyKeys(engine)),
-            providers=provider_inspection(stored.uow, clock),
-            catalog=catalog_services(stored.uow, clock),
-            routing=routing_services(stored.uow, clock),
-            people=people_services(stored.uow, clock),
-            token=Secret("token"),
-            ids=UuidGenerator(),
-            health=HealthChecks({}),
         )
         headers = {"authorization": "Bearer token"}
         async with (

@@ -9,12 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters.memory.request_log import MemoryRequestLog
 from adapters.redis.limits import RedisLimitStore
 from adapters.redis.pipelined import PipelinedCommands
 from adapters.system.clock import SystemClock
-from adapters.system.identifiers import UuidGenerator
-from application.console.request_records import RequestRecords
 from domain.access.accounts import User
 from domain.identifiers import ModelId
 from domain.inference.dialect import Surface
@@ -23,12 +20,8 @@ from domain.keys.policy import ApiKey
 from domain.limits.amounts import MAX_COUNT, Spend
 from domain.limits.policy import LimitPolicy
 from domain.limits.reservations import Admitted, Claim
-from domain.secret import Secret
 from domain.subjects import SubjectChain
 from entrypoints.console.app import create_console_app
-from entrypoints.console.services import Console
-from entrypoints.health import HealthChecks
-from tests.support.catalog_services import catalog_services
 from tests.support.configuration import (
     Configuration,
     a_key,
@@ -40,12 +33,10 @@ from tests.support.configuration import (
     new_id,
     sql_configuration,
 )
+from tests.support.console import console_over
 from tests.support.limit_services import limit_services
 from tests.support.limits import made_ready
 from tests.support.live_server import live_server
-from tests.support.people_services import people_services
-from tests.support.provider_inspection import provider_inspection
-from tests.support.routing_services import routing_services
 
 RULE = {
     "subject": "user:dev@example.com",
@@ -127,16 +118,8 @@ async def office(postgres_url: str, redis_url: str) -> AsyncIterator[Office]:
             await tx.models.add(model)
             await tx.commit()
         await made_ready(counters)
-        console = Console(
-            request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
-            limits=limit_services(stored.uow, clock, counters),
-            providers=provider_inspection(stored.uow, clock),
-            catalog=catalog_services(stored.uow, clock),
-            routing=routing_services(stored.uow, clock),
-            people=people_services(stored.uow, clock),
-            token=Secret("token"),
-            ids=UuidGenerator(),
-            health=HealthChecks({}),
+        console = console_over(
+            stored.uow, clock, limits=limit_services(stored.uow, clock, counters)
         )
         async with (
             live_server(create_console_app(console)) as url,

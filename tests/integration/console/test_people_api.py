@@ -8,16 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters.memory.request_log import MemoryRequestLog
 from adapters.system.clock import SystemClock
-from adapters.system.identifiers import UuidGenerator
-from application.console.request_records import RequestRecords
 from domain.access.accounts import Role
-from domain.secret import Secret
 from entrypoints.console.app import create_console_app
-from entrypoints.console.services import Console
-from entrypoints.health import HealthChecks
-from tests.support.catalog_services import catalog_services
 from tests.support.configuration import (
     Configuration,
     a_key,
@@ -25,11 +18,8 @@ from tests.support.configuration import (
     memory_configuration,
     sql_configuration,
 )
-from tests.support.limit_services import limit_services
+from tests.support.console import console_over
 from tests.support.live_server import live_server
-from tests.support.people_services import people_services
-from tests.support.provider_inspection import provider_inspection
-from tests.support.routing_services import routing_services
 
 ABSENT = "019a0000-0000-7000-8000-000000000009"
 PASSWORD = "Correct-Horse-9"
@@ -73,17 +63,7 @@ async def real_office(postgres_url: str) -> AsyncIterator[Office]:
 @asynccontextmanager
 async def _opened(stored: Configuration) -> AsyncGenerator[Office]:
     clock = SystemClock()
-    console = Console(
-        request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
-        limits=limit_services(stored.audited, clock),
-        providers=provider_inspection(stored.audited, clock),
-        routing=routing_services(stored.audited, clock),
-        people=people_services(stored.audited, clock),
-        catalog=catalog_services(stored.audited, clock),
-        token=Secret("token"),
-        ids=UuidGenerator(),
-        health=HealthChecks({}),
-    )
+    console = console_over(stored.audited, clock)
     async with (
         live_server(create_console_app(console)) as url,
         httpx.AsyncClient(

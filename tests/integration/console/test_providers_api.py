@@ -11,27 +11,18 @@ from click.testing import CliRunner, Result
 from msgspec import structs
 
 from adapters.memory.change_feed import MemoryChangeFeed
-from adapters.memory.request_log import MemoryRequestLog
 from adapters.memory.store import MemoryStore, MemoryUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.identifiers import UuidGenerator
-from application.console.request_records import RequestRecords
 from domain.routing.catalog import ProviderKind, ProviderSpec
-from domain.secret import Secret
 from entrypoints.cli import cli
 from entrypoints.console.app import create_console_app
-from entrypoints.console.services import Console
-from entrypoints.health import HealthChecks
 from tests.support.answers import Drop, answer, raw
-from tests.support.catalog_services import catalog_services
 from tests.support.configuration import a_model, a_route
-from tests.support.limit_services import limit_services
+from tests.support.console import console_over
 from tests.support.live_server import live_server
 from tests.support.openai_bodies import openai_completion, openai_error
-from tests.support.people_services import people_services
 from tests.support.provider_calls import provider_spec
-from tests.support.provider_inspection import provider_inspection
-from tests.support.routing_services import routing_services
 from tests.support.scripted_upstream import ScriptedUpstream
 
 KEY = "sk-of-this-test-0123456789"
@@ -77,17 +68,7 @@ async def office() -> AsyncIterator[Office]:
     uow = MemoryUnitOfWork(
         MemoryStore(), MemoryChangeFeed(), SystemClock(), UuidGenerator(), allow_unaudited=True
     )
-    console = Console(
-        request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
-        limits=limit_services(uow, clock),
-        providers=provider_inspection(uow, clock),
-        catalog=catalog_services(uow, clock),
-        routing=routing_services(uow, clock),
-        people=people_services(uow, clock),
-        token=Secret("token-of-this-test"),
-        ids=UuidGenerator(),
-        health=HealthChecks({}),
-    )
+    console = console_over(uow, clock, "token-of-this-test")
     headers = {"authorization": "Bearer token-of-this-test"}
     async with (
         ScriptedUpstream() as upstream,

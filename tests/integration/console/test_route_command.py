@@ -9,28 +9,20 @@ import pytest
 from click.testing import CliRunner, Result
 
 from adapters.memory.change_feed import MemoryChangeFeed
-from adapters.memory.request_log import MemoryRequestLog
 from adapters.memory.route_health import MemoryRouteHealthFeed
 from adapters.memory.store import MemoryStore, MemoryUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.identifiers import UuidGenerator
-from application.console.request_records import RequestRecords
 from domain.routing.capabilities import Capabilities, Capability
 from domain.routing.catalog import Route
 from domain.routing.circuit import BreakerMark
 from domain.routing.health import RouteHealth
 from domain.routing.outcome_window import Tally
-from domain.secret import Secret
 from entrypoints.cli import cli
 from entrypoints.console.app import create_console_app
-from entrypoints.console.services import Console
-from entrypoints.health import HealthChecks
-from tests.support.catalog_services import catalog_services
 from tests.support.configuration import a_model, a_provider, a_route
-from tests.support.limit_services import limit_services
+from tests.support.console import console_over
 from tests.support.live_server import live_server
-from tests.support.people_services import people_services
-from tests.support.provider_inspection import provider_inspection
 from tests.support.routing_services import routing_services
 
 FIRST, SECOND = a_provider("first"), a_provider("second")
@@ -79,16 +71,8 @@ async def desk() -> AsyncIterator[Desk]:
     uow = MemoryUnitOfWork(
         MemoryStore(), MemoryChangeFeed(), SystemClock(), UuidGenerator(), allow_unaudited=True
     )
-    console = Console(
-        request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
-        limits=limit_services(uow, clock),
-        providers=provider_inspection(uow, clock),
-        catalog=catalog_services(uow, clock),
-        routing=routing_services(uow, clock, feed),
-        people=people_services(uow, clock),
-        token=Secret("token-of-this-test"),
-        ids=UuidGenerator(),
-        health=HealthChecks({}),
+    console = console_over(
+        uow, clock, "token-of-this-test", routing=routing_services(uow, clock, feed)
     )
     async with live_server(create_console_app(console)) as url:
         found = Desk(url, feed)

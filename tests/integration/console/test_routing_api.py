@@ -8,11 +8,8 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from adapters.memory.request_log import MemoryRequestLog
 from adapters.redis.route_health import RedisRouteHealthFeed
 from adapters.system.clock import SystemClock
-from adapters.system.identifiers import UuidGenerator
-from application.console.request_records import RequestRecords
 from domain.identifiers import RouteId
 from domain.routing.capabilities import Capabilities, Capability
 from domain.routing.catalog import Model, ProviderKind, ProviderSpec, Route, Strategy
@@ -20,11 +17,7 @@ from domain.routing.circuit import BreakerMark
 from domain.routing.cool_down import CoolDown
 from domain.routing.health import RouteHealth
 from domain.routing.outcome_window import Tally
-from domain.secret import Secret
 from entrypoints.console.app import create_console_app
-from entrypoints.console.services import Console
-from entrypoints.health import HealthChecks
-from tests.support.catalog_services import catalog_services
 from tests.support.configuration import (
     Configuration,
     a_key,
@@ -34,10 +27,8 @@ from tests.support.configuration import (
     a_user,
     sql_configuration,
 )
-from tests.support.limit_services import limit_services
+from tests.support.console import console_over
 from tests.support.live_server import live_server
-from tests.support.people_services import people_services
-from tests.support.provider_inspection import provider_inspection
 from tests.support.routing_services import routing_services
 
 ABSENT = "019a0000-0000-7000-8000-000000000009"
@@ -93,17 +84,7 @@ class Office:
 async def office(postgres_url: str, redis_client: Redis) -> AsyncIterator[Office]:
     clock, feed = SystemClock(), RedisRouteHealthFeed(redis_client)
     async with sql_configuration(postgres_url) as stored:
-        console = Console(
-            request_records=RequestRecords(MemoryRequestLog(clock=clock), clock=clock),
-            limits=limit_services(stored.uow, clock),
-            providers=provider_inspection(stored.uow, clock),
-            catalog=catalog_services(stored.uow, clock),
-            routing=routing_services(stored.uow, clock, feed),
-            people=people_services(stored.uow, clock),
-            token=Secret("token"),
-            ids=UuidGenerator(),
-            health=HealthChecks({}),
-        )
+        console = console_over(stored.uow, clock, routing=routing_services(stored.uow, clock, feed))
         async with (
             live_server(create_console_app(console)) as url,
             httpx.AsyncClient(

@@ -14,14 +14,17 @@ from litestar.di import Provide
 from litestar.types import Receive, Scope, Send
 
 from adapters.clickhouse.request_log import ClickHouseRequestLog
+from adapters.memory.change_feed import MemoryChangeFeed
+from adapters.memory.store import MemoryStore, MemoryUnitOfWork
 from adapters.system.clock import SystemClock
+from adapters.system.identifiers import UuidGenerator
 from application.console.request_records import RequestRecords
-from domain.secret import Secret
 from entrypoints.asgi import REQUEST_ID
 from entrypoints.console.api.requests import request_routes
 from entrypoints.console.problems import problem_response
-from entrypoints.console.security import actor_of, token_guard
+from entrypoints.console.security import actor_of, console_guard
 from tests.support.command_line import run, running
+from tests.support.identity_services import identity_services
 from tests.support.live_server import live_server
 from tests.support.record_pipeline import Pipeline
 from tests.support.request_records import batch_of_records, make_record, record_of
@@ -32,11 +35,13 @@ TOKEN, ANOTHER_TOKEN = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
 @pytest.fixture
 async def console_url(pipeline: Pipeline) -> AsyncIterator[str]:
     """A console over the pipeline's log."""
-    log = ClickHouseRequestLog(pipeline.clickhouse)
+    log, clock = ClickHouseRequestLog(pipeline.clickhouse), SystemClock()
+    uow = MemoryUnitOfWork(MemoryStore(), MemoryChangeFeed(), clock, UuidGenerator())
+    identity = identity_services(uow, clock, TOKEN)
     api = Litestar(
-        route_handlers=request_routes(RequestRecords(log, clock=SystemClock())),
+        route_handlers=request_routes(RequestRecords(log, clock=clock)),
         dependencies={"by": Provide(actor_of, sync_to_thread=False)},
-        guards=[token_guard(Secret(TOKEN))],
+        guards=[console_guard(identity.access, identity.edge)],
         exception_handlers={Exception: problem_response},
         openapi_config=None,
         logging_config=None,
@@ -79,7 +84,7 @@ async def test_the_token_of_the_data_directory_is_used(
 ) -> None:
     data = tmp_path / "data"
     data.mkdir()
-    (data / "setup_token").write_text(f"{TOKEN}\n")
+    (data / "operator_token").write_text(f"{TOKEN}\n")
     done = await thinkwatch(
         "requests", "--url", console_url, "--data-dir", str(data), directory=tmp_path
     )

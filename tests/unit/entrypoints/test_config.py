@@ -109,6 +109,10 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
         ({"METRICS_BEARER_TOKEN": "short"}, "METRICS_BEARER_TOKEN is shorter than 16 "),
         ({"JWT_SECRET": "a" * 40}, "JWT_SECRET has too little entropy - "),
         ({"JWT_SECRET": "abcdefghij" * 4}, "JWT_SECRET has too little entropy - "),
+        (
+            {"JWT_SECRET": "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ"},
+            "JWT_SECRET has too little entropy - ",
+        ),
         ({"JWT_SECRET": "please-CHANGEME-before-you-deploy-this"}, "JWT_SECRET looks like a place"),
         ({"ENCRYPTION_KEY": "abc"}, "ENCRYPTION_KEY is not 32 bytes in hex or base64 - "),
         ({"ENCRYPTION_KEY": "00" * 32}, "ENCRYPTION_KEY has too little entropy - "),

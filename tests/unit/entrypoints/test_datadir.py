@@ -84,8 +84,9 @@ def test_everything_in_it_is_private(tmp_path: Path) -> None:
     path.mkdir(mode=0o755)
     with_secrets(BootConfig(data_dir=path))
     DataDir(path).setup_token()
+    DataDir(path).operator_token()
     assert path.stat().st_mode & 0o777 == 0o700
-    names = {"encryption_key", "jwt_secret", "setup_token"}
+    names = {"encryption_key", "jwt_secret", "setup_token", "operator_token"}
     assert {found.name for found in path.iterdir()} == names
     assert all((path / name).stat().st_mode & 0o777 == 0o600 for name in names)
 

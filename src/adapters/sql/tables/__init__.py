@@ -14,6 +14,7 @@ from adapters.sql.tables.limits import (
     LimitRuleRow,
 )
 from adapters.sql.tables.people import TeamMemberRow, TeamRow, UserRow
+from adapters.sql.tables.sessions import SecondFactorRow, SessionRow, SignInAttemptRow
 from adapters.sql.tables.settings import ConfigRevisionRow, SettingRow
 from adapters.sql.tables.single_sign_on import SsoAttemptRow, SsoIdentityRow, SsoProviderRow
 
@@ -39,7 +40,10 @@ __all__ = [
     "RoleAssignmentRow",
     "RoleRow",
     "RouteRow",
+    "SecondFactorRow",
+    "SessionRow",
     "SettingRow",
+    "SignInAttemptRow",
     "SsoAttemptRow",
     "SsoIdentityRow",
     "SsoProviderRow",

@@ -9,14 +9,13 @@ from application.console.people.user_views import TeamRef, UserView, user_view
 from application.console.people.users import (
     address_of,
     audited,
-    checked_password,
     display_name_of,
     require_creation,
 )
 from application.console.resources import Page, check_page, page_of
+from application.identity.passwords import LocalPasswords
 from application.identity.roster import Roster
 from application.ports.clock import Clock, IdGenerator, Randomness
-from application.ports.identity import PasswordHasher
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.accounts import Role, User
 from domain.access.actor import Actor, ActorKind, Origin
@@ -104,7 +103,7 @@ class ManageInvites:
     def __init__(
         self,
         uow: UnitOfWork,
-        passwords: PasswordHasher,
+        passwords: LocalPasswords,
         clock: Clock,
         ids: IdGenerator,
         randomness: Randomness,
@@ -209,15 +208,14 @@ class ManageInvites:
         async with self._uow.begin() as tx:
             await self._open(tx, token_hash)
         # Hashing is dear: only who has a token gets here.
-        password = checked_password(acceptance.password)
-        password_hash = await self._passwords.hash(password)
+        password = await self._passwords.new(Secret(acceptance.password))
         user_id = UserId(self._ids.new_id())
         async with self._uow.begin(exclusive=True) as tx:
             invite = await self._open(tx, token_hash)
             before = await Roster.read(tx)
             user = self._invited(invite, user_id, acceptance.display_name)
             await tx.users.add(user)
-            await tx.users.set_password(user.id, password_hash)
+            await tx.users.set_password(user.id, password.phc)
             await tx.invites.remove(invite.id)
             after = await Roster.read(tx)
             try:

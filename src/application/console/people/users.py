@@ -1,6 +1,6 @@
 """Users: list, create, change, delete, restore."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import UNSET, Struct
@@ -31,15 +31,13 @@ from application.console.resources import (
     each_on_its_own,
     require_version,
 )
-from application.identity.made_up import made_up_password
+from application.identity.passwords import LocalPasswords
 from application.identity.roster import Roster, target_of_team, target_of_user
-from application.ports.clock import Clock, IdGenerator, Randomness
-from application.ports.identity import PasswordHasher
+from application.ports.clock import Clock, IdGenerator
 from application.ports.people import UserFilter
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.accounts import SERVICE_DOMAIN, User, UserKind, UserState, normal_email
 from domain.access.actor import Actor
-from domain.access.password import password_faults
 from domain.access.permissions import Permission
 from domain.access.rights import INSTALLATION
 from domain.errors import InvalidRequest, NotFound
@@ -50,7 +48,6 @@ from domain.records.audit import AuditTarget
 from domain.secret import Secret
 
 RESTORABLE_MS = 30 * 24 * 3_600_000
-CountSessions = Callable[[Transaction, UserId], Awaitable[int]]
 
 
 class UserRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,20 +63,15 @@ class ManageUsers:
     def __init__(
         self,
         uow: UnitOfWork,
-        passwords: PasswordHasher,
+        passwords: LocalPasswords,
         clock: Clock,
         ids: IdGenerator,
-        randomness: Randomness,
-        *,
-        sessions: CountSessions | None = None,
     ) -> None:
-        """`sessions` counts the open console sessions of a user."""
+        """Take the ports."""
         self._uow = uow
         self._passwords = passwords
         self._clock = clock
         self._ids = ids
-        self._randomness = randomness
-        self._sessions = sessions
 
     async def page(
         self,
@@ -141,8 +133,10 @@ class ManageUsers:
         """
         require_creation(by, entry.teams)
         address, name = address_of(entry.email), display_name_of(entry.display_name)
-        made_up = made_up_password(self._randomness) if entry.password is None else None
-        password_hash = await self._passwords.hash(made_up or checked_password(entry.password))
+        if entry.password is None:
+            made_up, password = await self._passwords.made_up()
+        else:
+            made_up, password = None, await self._passwords.new(Secret(entry.password))
         async with changing(self._uow, by) as change:
             require_creation(change.by, entry.teams)
             require_role(change.before, entry.role)
@@ -156,7 +150,7 @@ class ManageUsers:
                 created_at_ms=self._clock.now_ms(),
             )
             await change.tx.users.add(user)
-            await change.tx.users.set_password(user.id, password_hash)
+            await change.tx.users.set_password(user.id, password.phc)
             view = user_view(user, await change.checked([user.id]))
             await change.keep("user.create", audited(user), after=view)
         return NewUserView(user=view, password=made_up.reveal() if made_up is not None else None)
@@ -181,7 +175,7 @@ class ManageUsers:
             wanted = _merged(change, user, changes)
             if wanted == user:
                 return shown
-            await change.tx.users.update(wanted)
+            await _store(change.tx, wanted)
             after = await change.checked([user.id])
             made = user_versioned(wanted, after)
             await change.keep(
@@ -208,7 +202,7 @@ class ManageUsers:
                 for each in await change.tx.keys.all()
                 if each.owner_id == user.id and each.state is not KeyState.REVOKED
             ]
-            sessions = await self._sessions(change.tx, user.id) if self._sessions else 0
+            sessions = await change.tx.sessions.remove_of_user(user.id)
             await change.tx.users.remove(user.id)
             await change.checked([user.id])
             if not dry_run:
@@ -267,7 +261,7 @@ class ManageUsers:
             wanted = _merged(change, user, UserPatch(enabled=on))
             if wanted == user:
                 return "unchanged", user_view(user, change.before)
-            await change.tx.users.update(wanted)
+            await _store(change.tx, wanted)
             view = user_view(wanted, await change.checked([user.id]))
             if not dry_run:
                 before = user_view(user, change.before)
@@ -298,16 +292,16 @@ def address_of(email: str) -> str:
     return address
 
 
-def checked_password(password: str | None) -> Secret:
-    """Return a password that keeps the rules. Raises `InvalidRequest`."""
-    if faults := password_faults(password or ""):
-        raise InvalidRequest(f"The password {', '.join(faults)}.", param="password")
-    return Secret(password or "")
-
-
 def audited(user: User) -> AuditTarget:
     """Return how the audit trail names a user."""
     return AuditTarget(kind="user", id=user.id, name=user.email)
+
+
+async def _store(tx: Transaction, user: User) -> None:
+    await tx.users.update(user)
+    if user.state is UserState.DEACTIVATED:
+        # Or they would be good again with the next activation.
+        await tx.sessions.remove_of_user(user.id)
 
 
 def _sees(by: Actor, user: User) -> bool:

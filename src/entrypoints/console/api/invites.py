@@ -17,11 +17,9 @@ from application.console.people.invites import (
 )
 from application.console.people.user_views import UserView
 from application.console.resources import Page
-from domain.access.actor import Origin
-from entrypoints.asgi import REQUEST_ID, AnyRequest
 from entrypoints.console.answers import answer
 from entrypoints.console.idempotency import IdempotencyKey, asked_by, once_with_secret
-from entrypoints.console.security import PUBLIC, By
+from entrypoints.console.security import PUBLIC, By, From
 
 
 class InvitePage(Page[InviteView], frozen=True):
@@ -62,9 +60,9 @@ def invite_routes(invites: ManageInvites, requests: IdempotentRequests) -> list[
         )
 
     @post("/api/invites/accept", operation_id="accept_invite", tags=["invites"], opt={PUBLIC: True})
-    async def accept_invite(request: AnyRequest, data: JSONBody[Acceptance]) -> Response[UserView]:
+    async def accept_invite(origin: From, data: JSONBody[Acceptance]) -> Response[UserView]:
         """Become a user with the token of an invitation; no other credential is needed."""
-        return answer(await invites.accept(_origin(request), data), status=201)
+        return answer(await invites.accept(origin, data), status=201)
 
     @delete(
         "/api/invites/{invite_id:str}",
@@ -79,11 +77,3 @@ def invite_routes(invites: ManageInvites, requests: IdempotentRequests) -> list[
         return answer(await invites.revoke(by, invite_id, dry_run=dry_run))
 
     return [list_invites, create_invite, accept_invite, revoke_invite]
-
-
-def _origin(request: AnyRequest) -> Origin:
-    return Origin(
-        ip=request.client.host if request.client is not None else None,
-        user_agent=request.headers.get("user-agent"),
-        request_id=request.scope["state"][REQUEST_ID],
-    )

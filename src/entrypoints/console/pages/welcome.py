@@ -11,9 +11,11 @@ _PAGE = """<!doctype html>
 <h1>ThinkWatch console</h1>
 <p>This installation is running. This version of the console is a REST API; management pages follow.</p>
 <ul>
-<li>The token of the set-up link opens the API: send it as <code>Authorization: Bearer TOKEN</code>.
-Keep it as secret as a password.</li>
-<li><a href="/openapi.json">The OpenAPI document</a> describes every call; it needs the token, too.</li>
+<li>The token of the set-up link makes the first administrator: send it with <code>email</code> and
+<code>password</code> to <code>POST /api/setup</code>. It opens nothing else.</li>
+<li><code>POST /api/auth/login</code> begins a session; its <code>access_token</code> opens the API as
+<code>Authorization: Bearer TOKEN</code>.</li>
+<li><a href="/openapi.json">The OpenAPI document</a> describes every call, to whoever has signed in.</li>
 <li><code>thinkwatch requests --follow</code>, <code>thinkwatch limits list</code> and
 <code>thinkwatch --help</code> do the same on the command line.</li>
 </ul>
