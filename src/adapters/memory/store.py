@@ -8,7 +8,10 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from adapters.memory.audit_log import AuditTrail, MemoryAuditRecorder
+from adapters.memory.key_handovers import MemoryKeyHandovers
+from adapters.memory.key_listing import MemoryKeyListing
 from adapters.memory.limit_rows import MemoryLimitOverrides, MemoryLimits
+from adapters.memory.removed import MemoryRemoved
 from adapters.memory.repositories import (
     Draft,
     MemoryApiKeys,
@@ -57,6 +60,9 @@ class MemoryTransaction(Transaction):
         self.teams = MemoryTeams(self._draft)
         self.roles = MemoryRoles(self._draft)
         self.keys = MemoryApiKeys(self._draft)
+        self.key_listing = MemoryKeyListing(self._draft)
+        self.handovers = MemoryKeyHandovers(self._draft)
+        self.removed = MemoryRemoved(self._draft)
         self.providers = MemoryProviders(self._draft)
         self.models = MemoryModels(self._draft)
         self.limits = MemoryLimits(self._draft)
@@ -108,6 +114,7 @@ class MemoryUnitOfWork(UnitOfWork):
                 await self._store.lock.acquire()
         except TimeoutError:
             raise Conflict("Another change is in progress; try again.") from None
+        self._store.draft.now_ms = self._clock.now_ms()
         try:
             yield MemoryTransaction(
                 self._store,

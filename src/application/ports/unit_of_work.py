@@ -5,6 +5,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from application.ports.audit_log import AuditRecorder
+from application.ports.key_handovers import KeyHandovers
+from application.ports.key_listing import KeyListing
+from application.ports.removed import Removed
 from application.ports.repositories import (
     ApiKeys,
     LimitOverrides,
@@ -25,6 +28,9 @@ class Transaction(Protocol):
     teams: Teams
     roles: Roles
     keys: ApiKeys
+    key_listing: KeyListing
+    handovers: KeyHandovers
+    removed: Removed
     providers: Providers
     models: Models
     limits: Limits

@@ -32,6 +32,9 @@ class Caller(Struct, frozen=True, kw_only=True):
     Attributes:
         lineage_id: shared by all rotations of a key; limits count on it.
         models: exact names or globs this key may use; None means every model, an empty tuple none.
+        tools: tools of MCP servers it may call, as `server/tool`, likewise.
+        permissions: what a console key may do of what its owner may; None, like an empty set,
+            is nothing.
         grace_ends_at_ms: for a rotated key, the instant at which it stops working.
         inactivity_ms: the key stops working when it was not used for this long, counted from its
             creation while it was never used.
@@ -46,6 +49,8 @@ class Caller(Struct, frozen=True, kw_only=True):
     state: KeyState
     surfaces: frozenset[Surface]
     models: tuple[str, ...] | None = None
+    tools: tuple[str, ...] | None = None
+    permissions: frozenset[str] | None = None
     expires_at_ms: int | None = None
     grace_ends_at_ms: int | None = None
     user_id: UserId | None = None
@@ -112,3 +117,11 @@ class Caller(Struct, frozen=True, kw_only=True):
         if self.models is None:
             return True
         return any(fnmatchcase(model, pattern) for pattern in self.models)
+
+    def may_call(self, tool: str) -> bool:
+        """Tell whether the key's tool list and the owner's roles cover `server/tool`."""
+        if not self.access.may_call(tool):
+            return False
+        if self.tools is None:
+            return True
+        return any(fnmatchcase(tool, pattern) for pattern in self.tools)

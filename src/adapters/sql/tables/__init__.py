@@ -5,6 +5,7 @@ from adapters.sql.tables.audit import AuditCheckpointRow, AuditEventRow, AuditHe
 from adapters.sql.tables.budget_alerts import BudgetAlertRow
 from adapters.sql.tables.catalog import ModelAliasRow, ModelRow, PriceRow, ProviderRow, RouteRow
 from adapters.sql.tables.idempotency import IdempotencyKeyRow
+from adapters.sql.tables.key_lifecycle import KeyHandoverRow, KeyWarningRow
 from adapters.sql.tables.keys import ApiKeyRow, ApiKeyTeamRow
 from adapters.sql.tables.limits import (
     BudgetCapRow,
@@ -26,6 +27,8 @@ __all__ = [
     "ConcurrencyCapRow",
     "ConfigRevisionRow",
     "IdempotencyKeyRow",
+    "KeyHandoverRow",
+    "KeyWarningRow",
     "LimitOverrideRow",
     "LimitRuleRow",
     "ModelAliasRow",
