@@ -16,6 +16,7 @@ from domain.secret import Secret
 from entrypoints.console.app import create_console_api, create_console_app
 from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
+from tests.support.key_services import key_services
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
 from tests.support.provider_inspection import provider_inspection
@@ -36,6 +37,7 @@ def console() -> Console:
         limits=limit_services(uow, clock),
         providers=provider_inspection(uow, clock),
         routing=routing_services(uow, clock),
+        keys=key_services(uow, clock),
         token=Secret(TOKEN),
         ids=UuidGenerator(),
         health=HealthChecks({}),

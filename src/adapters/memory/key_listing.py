@@ -37,9 +37,10 @@ class MemoryKeyListing(KeyListing):
         """Return how many keys match."""
         return len(self._matching(wanted))
 
-    async def lineage(self, lineage_id: str) -> Sequence[ApiKey]:
+    async def lineage(self, lineage_id: str, *, removed: bool = False) -> Sequence[ApiKey]:
         """Return the keys of a lineage, oldest first."""
-        found = [key for key in self._draft.keys.values() if key.lineage_id == lineage_id]
+        keys = self._draft.removed_keys if removed else self._draft.keys
+        found = [key for key in keys.values() if key.lineage_id == lineage_id]
         return sorted(found, key=lambda key: (key.created_at_ms, key.id))
 
     async def abandoned(self, now_ms: int, *, slack_ms: int, limit: int) -> Sequence[ApiKey]:

@@ -68,6 +68,12 @@ class MemoryRemoved(Removed):
         catalog = found.kind is RemovedKind.PROVIDER
         draft.changed.add(Section.CATALOG if catalog else Section.KEYS)
 
+    async def forget(self, found: RemovedObject) -> None:
+        """Forget one for good."""
+        if await self.find(found.kind, found.id) is None:
+            raise NotFound(f"There is no removed {found.kind.value} of this id.")
+        self._forget(found)
+
     async def purge(self, before_ms: int, *, limit: int) -> Sequence[RemovedObject]:
         """Forget for good."""
         gone: list[RemovedObject] = []

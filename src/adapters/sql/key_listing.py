@@ -165,13 +165,13 @@ class SqlKeyListing(KeyListing):
         found = await self._session.rows(select(func.count(ApiKeyRow.id)).where(*_matching(wanted)))
         return found[0]
 
-    async def lineage(self, lineage_id: str) -> Sequence[ApiKey]:
+    async def lineage(self, lineage_id: str, *, removed: bool = False) -> Sequence[ApiKey]:
         """Return the keys of a lineage, oldest first."""
         if not is_id(lineage_id):
             return []
         return await self._keys(
             select(ApiKeyRow)
-            .where(ApiKeyRow.lineage_id == lineage_id, _LIVE)
+            .where(ApiKeyRow.lineage_id == lineage_id, not_(_LIVE) if removed else _LIVE)
             .order_by(ApiKeyRow.created_at, ApiKeyRow.id)
         )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Executable, delete, exists, select, update
+from sqlalchemy import ColumnElement, delete, exists, select, update
 
 from adapters.sql.session import Session, is_id
 from adapters.sql.tables import ApiKeyRow, ProviderRow, RouteRow, UserRow
@@ -15,7 +15,7 @@ class SqlRemoved(Removed):
     """Users, providers and keys with `deleted_at`.
 
     Whatever refers to them is deleted by its foreign key; but keys hold their owner, so they are
-    deleted first.
+    deleted first. Who restores and who purges lock what they found: one of them wins.
     """
 
     def __init__(self, session: Session) -> None:
@@ -26,11 +26,11 @@ class SqlRemoved(Removed):
         """Return what can be restored, the last removed first."""
         match kind:
             case RemovedKind.USER:
-                return await self._users(limit=limit)
+                return await self._users(limit=limit, lock=False)
             case RemovedKind.PROVIDER:
-                return await self._providers(limit=limit)
+                return await self._providers(limit=limit, lock=False)
             case RemovedKind.KEY:
-                return await self._keys(limit=limit)
+                return await self._keys(limit=limit, lock=False)
 
     async def find(self, kind: RemovedKind, object_id: str) -> RemovedObject | None:
         """Return one."""
@@ -72,59 +72,90 @@ class SqlRemoved(Removed):
         if hit == 0:
             raise NotFound(f"There is no removed {found.kind.value} of this id.")
 
+    async def forget(self, found: RemovedObject) -> None:
+        """Delete one for good."""
+        if (
+            await self.find(found.kind, found.id) is None
+            or await self._delete(found.kind, [found.id]) == 0
+        ):
+            raise NotFound(f"There is no removed {found.kind.value} of this id.")
+
     async def purge(self, before_ms: int, *, limit: int) -> Sequence[RemovedObject]:
         """Delete rows for good."""
         keys = await self._keys(ApiKeyRow.deleted_at < before_ms, limit=limit)
-        await self._delete(
-            keys, delete(ApiKeyRow).where(ApiKeyRow.lineage_id.in_([each.id for each in keys]))
-        )
         users = await self._users(UserRow.deleted_at < before_ms, limit=limit - len(keys))
-        owners = [each.id for each in users]
-        await self._delete(users, delete(ApiKeyRow).where(ApiKeyRow.owner_id.in_(owners)))
-        await self._delete(users, delete(UserRow).where(UserRow.id.in_(owners)))
         routed = exists().where(RouteRow.provider_id == ProviderRow.id)
         providers = await self._providers(
             ProviderRow.deleted_at < before_ms, ~routed, limit=limit - len(keys) - len(users)
         )
-        await self._delete(
-            providers,
-            delete(ProviderRow).where(ProviderRow.id.in_([each.id for each in providers])),
-            Section.CATALOG,
-        )
+        for kind, found in zip(
+            (RemovedKind.KEY, RemovedKind.USER, RemovedKind.PROVIDER),
+            (keys, users, providers),
+            strict=True,
+        ):
+            await self._delete(kind, [each.id for each in found])
         return [*keys, *users, *providers]
 
-    async def _delete(
-        self, found: list[RemovedObject], statement: Executable, section: Section = Section.KEYS
-    ) -> None:
-        if found:
-            await self._session.change(statement, section)
+    async def _delete(self, kind: RemovedKind, ids: list[str]) -> int:
+        if not ids:
+            return 0
+        match kind:
+            case RemovedKind.KEY:
+                return await self._session.change(
+                    delete(ApiKeyRow).where(
+                        ApiKeyRow.lineage_id.in_(ids), ApiKeyRow.deleted_at.is_not(None)
+                    ),
+                    Section.KEYS,
+                )
+            case RemovedKind.USER:
+                await self._session.change(delete(ApiKeyRow).where(ApiKeyRow.owner_id.in_(ids)))
+                return await self._session.change(
+                    delete(UserRow).where(UserRow.id.in_(ids), UserRow.deleted_at.is_not(None)),
+                    Section.KEYS,
+                )
+            case RemovedKind.PROVIDER:
+                return await self._session.change(
+                    delete(ProviderRow).where(
+                        ProviderRow.id.in_(ids), ProviderRow.deleted_at.is_not(None)
+                    ),
+                    Section.CATALOG,
+                )
 
-    async def _users(self, *where: ColumnElement[bool], limit: int = 1) -> list[RemovedObject]:
-        rows = await self._session.rows(
+    async def _users(
+        self, *where: ColumnElement[bool], limit: int = 1, lock: bool = True
+    ) -> list[RemovedObject]:
+        query = (
             select(UserRow)
             .where(UserRow.deleted_at.is_not(None), *where)
             .order_by(UserRow.deleted_at.desc(), UserRow.id)
             .limit(max(limit, 0))
         )
+        rows = await self._session.rows(query.with_for_update() if lock else query)
         return [_object(RemovedKind.USER, row.id, row.email, row.deleted_at) for row in rows]
 
-    async def _providers(self, *where: ColumnElement[bool], limit: int = 1) -> list[RemovedObject]:
-        rows = await self._session.rows(
+    async def _providers(
+        self, *where: ColumnElement[bool], limit: int = 1, lock: bool = True
+    ) -> list[RemovedObject]:
+        query = (
             select(ProviderRow)
             .where(ProviderRow.deleted_at.is_not(None), *where)
             .order_by(ProviderRow.deleted_at.desc(), ProviderRow.id)
             .limit(max(limit, 0))
         )
+        rows = await self._session.rows(query.with_for_update() if lock else query)
         return [_object(RemovedKind.PROVIDER, row.id, row.name, row.deleted_at) for row in rows]
 
-    async def _keys(self, *where: ColumnElement[bool], limit: int = 1) -> list[RemovedObject]:
+    async def _keys(
+        self, *where: ColumnElement[bool], limit: int = 1, lock: bool = True
+    ) -> list[RemovedObject]:
         """Return lineages: the mark is on all rows of one, and one row has no parent."""
-        rows = await self._session.rows(
+        query = (
             select(ApiKeyRow)
             .where(ApiKeyRow.deleted_at.is_not(None), ApiKeyRow.parent_id.is_(None), *where)
             .order_by(ApiKeyRow.deleted_at.desc(), ApiKeyRow.id)
             .limit(max(limit, 0))
         )
+        rows = await self._session.rows(query.with_for_update() if lock else query)
         names = await self._session.rows(
             select(ApiKeyRow)
             .where(ApiKeyRow.lineage_id.in_([row.id for row in rows]))

@@ -39,7 +39,7 @@ from application.console.resources import (
 )
 from application.ports.clock import Clock, IdGenerator, Randomness
 from application.ports.key_listing import Condition, KeyFilter
-from application.ports.removed import RemovedKind
+from application.ports.removed import RemovedKind, RemovedObject
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.accounts import User, normal_email
 from domain.access.actor import Actor
@@ -252,20 +252,37 @@ class KeyCollection:
             Conflict: the owner has an active key of that name meanwhile.
         """
         now_ms = self._clock.now_ms()
-        reach = by.rights.reach(Permission.KEYS_READ)
         async with self._uow.begin(exclusive=True) as tx:
             found = await tx.removed.find(RemovedKind.KEY, lineage_id)
-            if found is None or found.removed_at_ms <= now_ms - RESTORABLE_MS or reach.nothing:
+            if found is None or found.removed_at_ms <= now_ms - RESTORABLE_MS:
                 raise NotFound(MISSING)
-            await tx.removed.restore(found)
-            line = await tx.key_listing.lineage(found.id)
-            key = line[-1]
+            key = (await tx.key_listing.lineage(found.id, removed=True))[-1]
             owner = await require_on_key(tx, by, Permission.KEYS_DELETE, key)
             await require_may_hand_out(tx, by, owner, key.policy)
+            await tx.removed.restore(found)
             tx.audit.record(by, "key.restore", key_target(key), after=key)
             shown = await self._shown(tx, key)
             await tx.commit()
         return shown
+
+    async def purge(self, by: Actor, lineage_id: str, *, dry_run: bool = False) -> RemovedObject:
+        """Delete a removed line for good, before its 30 days are over.
+
+        Raises:
+            NotFound: there is none, or the actor may not see it.
+            PermissionDenied
+        """
+        async with self._uow.begin(exclusive=True) as tx:
+            found = await tx.removed.find(RemovedKind.KEY, lineage_id)
+            if found is None:
+                raise NotFound(MISSING)
+            key = (await tx.key_listing.lineage(found.id, removed=True))[-1]
+            await require_on_key(tx, by, Permission.KEYS_DELETE, key)
+            await tx.removed.forget(found)
+            if not dry_run:
+                tx.audit.record(by, "key.purge", key_target(key), before=key)
+                await tx.commit()
+        return found
 
     async def bulk(
         self, by: Actor, rows: Sequence[KeyRow], *, dry_run: bool = False

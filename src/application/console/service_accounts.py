@@ -24,7 +24,7 @@ from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.accounts import SERVICE_DOMAIN, Role, User, UserKind, UserState
 from domain.access.actor import Actor
 from domain.access.permissions import Permission
-from domain.access.rights import INSTALLATION, Target
+from domain.access.rights import INSTALLATION
 from domain.access.roles import BUILT_IN
 from domain.errors import InvalidRequest, NotFound, PermissionDenied
 from domain.identifiers import TeamId, UserId
@@ -142,11 +142,9 @@ class ManageServiceAccounts:
                     created_at_ms=self._clock.now_ms(),
                 ),
             )
-            require_teams(by, Permission.SERVICE_ACCOUNTS_WRITE, user.team_ids)
-            if not user.team_ids:
-                by.require(Permission.SERVICE_ACCOUNTS_WRITE, INSTALLATION)
+            _require_in_all_teams(by, Permission.SERVICE_ACCOUNTS_WRITE, user.team_ids)
             if user.role != Role.DEVELOPER:
-                by.require(Permission.ROLES_ASSIGN, Target(team_ids=user.team_ids))
+                _require_in_all_teams(by, Permission.ROLES_ASSIGN, user.team_ids)
             await tx.users.add(user)
             await _require_no_more(tx, by, user)
             tx.audit.record(by, "service_account.create", _target(user), after=user)
@@ -180,7 +178,7 @@ class ManageServiceAccounts:
             if not changed.team_ids and user.team_ids:
                 by.require(Permission.SERVICE_ACCOUNTS_WRITE, INSTALLATION)
             if changed.role != user.role:
-                by.require(Permission.ROLES_ASSIGN, target_of_user(user))
+                _require_in_all_teams(by, Permission.ROLES_ASSIGN, changed.team_ids)
             await _require_no_more(tx, by, user)
             await tx.users.update(changed)
             await _require_no_more(tx, by, changed)
@@ -215,6 +213,13 @@ async def _existing(tx: Transaction, by: Actor, account_id: str, permission: Per
         raise NotFound(MISSING)
     by.require(permission, target_of_user(user), seen_by=Permission.USERS_READ, missing=MISSING)
     return user
+
+
+def _require_in_all_teams(by: Actor, permission: Permission, team_ids: frozenset[TeamId]) -> None:
+    """Raise unless it is allowed in every team; without teams it belongs to the installation."""
+    require_teams(by, permission, team_ids)
+    if not team_ids:
+        by.require(permission, INSTALLATION)
 
 
 async def _require_no_more(tx: Transaction, by: Actor, user: User) -> None:

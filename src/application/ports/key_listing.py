@@ -69,8 +69,8 @@ class KeyListing(Protocol):
         ...
 
     @abstractmethod
-    async def lineage(self, lineage_id: str) -> Sequence[ApiKey]:
-        """Return the keys of a lineage that were not removed, oldest first."""
+    async def lineage(self, lineage_id: str, *, removed: bool = False) -> Sequence[ApiKey]:
+        """Return the keys of a lineage, oldest first: those that were removed, or the others."""
         ...
 
     @abstractmethod

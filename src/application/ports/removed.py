@@ -55,6 +55,11 @@ class Removed(Protocol):
         ...
 
     @abstractmethod
+    async def forget(self, found: RemovedObject) -> None:
+        """Delete one removed object and everything that refers to it. Raises `NotFound`."""
+        ...
+
+    @abstractmethod
     async def purge(self, before_ms: int, *, limit: int) -> Sequence[RemovedObject]:
         """Delete up to `limit` objects that were removed before this instant; return them.
 

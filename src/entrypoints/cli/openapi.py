@@ -7,6 +7,8 @@ import click
 import msgspec
 
 from application.console.idempotency import IdempotentRequests
+from application.console.key_collection import KeyCollection
+from application.console.key_handovers import KeyHandoverDesk
 from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
 from application.console.limits.overrides import ManageOverrides
@@ -15,11 +17,12 @@ from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
 from application.console.routing.simulation import SimulateRouting
 from application.console.routing.states import RouteStates
+from application.console.service_accounts import ManageServiceAccounts
 from application.ports.clock import IdGenerator
 from domain.secret import Secret
 from entrypoints.cli.options import json_option
 from entrypoints.console.app import create_console_api
-from entrypoints.console.services import Console, LimitServices, RoutingServices
+from entrypoints.console.services import Console, KeyServices, LimitServices, RoutingServices
 from entrypoints.health import HealthChecks
 
 _EPILOG = """\b
@@ -54,6 +57,12 @@ def command(output: Path | None, *, as_json: bool) -> None:
             overrides=cast("ManageOverrides", _NotCalled()),
             standings=cast("LimitStandings", _NotCalled()),
             alerts=cast("BudgetAlertList", _NotCalled()),
+            requests=cast("IdempotentRequests", _NotCalled()),
+        ),
+        keys=KeyServices(
+            keys=cast("KeyCollection", _NotCalled()),
+            handovers=cast("KeyHandoverDesk", _NotCalled()),
+            accounts=cast("ManageServiceAccounts", _NotCalled()),
             requests=cast("IdempotentRequests", _NotCalled()),
         ),
         providers=cast("InspectProviders", _NotCalled()),

@@ -12,12 +12,15 @@ from entrypoints.asgi import REQUEST_ID, RequestScope
 from entrypoints.console.api.budget_alerts import budget_alert_routes
 from entrypoints.console.api.budgets import budget_routes
 from entrypoints.console.api.health import console_health_route
+from entrypoints.console.api.key_handovers import handover_routes
+from entrypoints.console.api.keys import key_routes
 from entrypoints.console.api.limit_overrides import override_routes
 from entrypoints.console.api.limit_standings import standing_routes
 from entrypoints.console.api.limits import rule_routes
 from entrypoints.console.api.providers import provider_routes
 from entrypoints.console.api.requests import request_routes
 from entrypoints.console.api.routing import routing_routes
+from entrypoints.console.api.service_accounts import service_account_routes
 from entrypoints.console.headers import CONSOLE_HEADERS
 from entrypoints.console.pages.welcome import PAGES
 from entrypoints.console.problems import MEDIA_TYPE, Problem, problem_response
@@ -49,6 +52,9 @@ def create_console_api(console: Console) -> Litestar:
             *standing_routes(console.limits.standings),
             *budget_routes(console.limits.budgets, console.limits.requests),
             *budget_alert_routes(console.limits.alerts),
+            *key_routes(console.keys.keys, console.keys.requests),
+            *handover_routes(console.keys.handovers),
+            *service_account_routes(console.keys.accounts, console.keys.requests),
             *provider_routes(console.providers),
             *routing_routes(console.routing.simulation, console.routing.states),
             *PAGES,

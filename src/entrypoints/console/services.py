@@ -3,6 +3,8 @@
 from msgspec import Struct
 
 from application.console.idempotency import IdempotentRequests
+from application.console.key_collection import KeyCollection
+from application.console.key_handovers import KeyHandoverDesk
 from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
 from application.console.limits.overrides import ManageOverrides
@@ -11,6 +13,7 @@ from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
 from application.console.routing.simulation import SimulateRouting
 from application.console.routing.states import RouteStates
+from application.console.service_accounts import ManageServiceAccounts
 from application.ports.clock import IdGenerator
 from domain.secret import Secret
 from entrypoints.console.system_status import SystemSources
@@ -35,11 +38,21 @@ class RoutingServices(Struct, frozen=True, kw_only=True):
     states: RouteStates
 
 
+class KeyServices(Struct, frozen=True, kw_only=True):
+    """Collaborators of the routes about keys and service accounts."""
+
+    keys: KeyCollection
+    handovers: KeyHandoverDesk
+    accounts: ManageServiceAccounts
+    requests: IdempotentRequests
+
+
 class Console(Struct, frozen=True, kw_only=True):
     """Collaborators of the console's routes; without `system` its report is short."""
 
     request_records: RequestRecords
     limits: LimitServices
+    keys: KeyServices
     providers: InspectProviders
     routing: RoutingServices
     token: Secret

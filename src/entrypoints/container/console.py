@@ -14,14 +14,17 @@ from adapters.sql.idempotency import SqlIdempotencyKeys
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from adapters.wire.openai_chat.dialect import OpenAIChatCodec
 from application.console.idempotency import IdempotentRequests
+from application.console.key_collection import KeyCollection
+from application.console.key_handovers import KeyHandoverDesk
 from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
 from application.console.limits.overrides import ManageOverrides
 from application.console.limits.standing import LimitStandings
 from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
+from application.console.service_accounts import ManageServiceAccounts
 from domain.secret import Secret
-from entrypoints.console.services import Console, LimitServices
+from entrypoints.console.services import Console, KeyServices, LimitServices
 from entrypoints.console.system_status import SystemSources
 from entrypoints.container.process import Process
 from entrypoints.container.routing import open_routing
@@ -32,6 +35,7 @@ def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Con
     """Open the use cases behind `/api`; `token` is what the first visitor must know."""
     clock, ids = process.clock, process.ids
     uow = SqlUnitOfWork(process.engine, process.feed, clock, ids)
+    requests = IdempotentRequests(SqlIdempotencyKeys(process.engine), clock, ids)
     return Console(
         limits=LimitServices(
             rules=RuleCollection(uow, clock, ids),
@@ -39,7 +43,13 @@ def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Con
             overrides=ManageOverrides(uow, clock, ids),
             standings=LimitStandings(uow, process.limit_store, process.limit_store, clock),
             alerts=BudgetAlertList(SqlBudgetAlerts(process.engine)),
-            requests=IdempotentRequests(SqlIdempotencyKeys(process.engine), clock, ids),
+            requests=requests,
+        ),
+        keys=KeyServices(
+            keys=KeyCollection(uow, clock, ids, process.randomness),
+            handovers=KeyHandoverDesk(uow, process.cipher, clock),
+            accounts=ManageServiceAccounts(uow, clock, ids),
+            requests=requests,
         ),
         providers=InspectProviders(
             uow,

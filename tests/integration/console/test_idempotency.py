@@ -18,6 +18,7 @@ from entrypoints.console.app import create_console_app
 from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
 from tests.support.configuration import sql_configuration
+from tests.support.key_services import key_services
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
 from tests.support.provider_inspection import provider_inspection
@@ -37,6 +38,7 @@ async def http(postgres_url: str) -> AsyncIterator[httpx.AsyncClient]:
             limits=limit_services(stored.uow, clock, keys=SqlIdempotencyKeys(engine)),
             providers=provider_inspection(stored.uow, clock),
             routing=routing_services(stored.uow, clock),
+            keys=key_services(stored.uow, clock),
             token=Secret("token"),
             ids=UuidGenerator(),
             health=HealthChecks({}),

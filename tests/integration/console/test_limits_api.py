@@ -39,6 +39,7 @@ from tests.support.configuration import (
     new_id,
     sql_configuration,
 )
+from tests.support.key_services import key_services
 from tests.support.limit_services import limit_services
 from tests.support.limits import made_ready
 from tests.support.live_server import live_server
@@ -130,6 +131,7 @@ async def office(postgres_url: str, redis_url: str) -> AsyncIterator[Office]:
             limits=limit_services(stored.uow, clock, counters),
             providers=provider_inspection(stored.uow, clock),
             routing=routing_services(stored.uow, clock),
+            keys=key_services(stored.uow, clock),
             token=Secret("token"),
             ids=UuidGenerator(),
             health=HealthChecks({}),

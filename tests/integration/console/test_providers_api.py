@@ -24,6 +24,7 @@ from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
 from tests.support.answers import Drop, answer, raw
 from tests.support.configuration import a_model, a_route
+from tests.support.key_services import key_services
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
 from tests.support.openai_bodies import openai_completion, openai_error
@@ -80,6 +81,7 @@ async def office() -> AsyncIterator[Office]:
         limits=limit_services(uow, clock),
         providers=provider_inspection(uow, clock),
         routing=routing_services(uow, clock),
+        keys=key_services(uow, clock),
         token=Secret("token-of-this-test"),
         ids=UuidGenerator(),
         health=HealthChecks({}),

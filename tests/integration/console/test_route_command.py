@@ -26,6 +26,7 @@ from entrypoints.console.app import create_console_app
 from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
 from tests.support.configuration import a_model, a_provider, a_route
+from tests.support.key_services import key_services
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
 from tests.support.provider_inspection import provider_inspection
@@ -82,6 +83,7 @@ async def desk() -> AsyncIterator[Desk]:
         limits=limit_services(uow, clock),
         providers=provider_inspection(uow, clock),
         routing=routing_services(uow, clock, feed),
+        keys=key_services(uow, clock),
         token=Secret("token-of-this-test"),
         ids=UuidGenerator(),
         health=HealthChecks({}),

@@ -33,6 +33,7 @@ from tests.support.configuration import (
     a_user,
     sql_configuration,
 )
+from tests.support.key_services import key_services
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
 from tests.support.provider_inspection import provider_inspection
@@ -96,6 +97,7 @@ async def office(postgres_url: str, redis_client: Redis) -> AsyncIterator[Office
             limits=limit_services(stored.uow, clock),
             providers=provider_inspection(stored.uow, clock),
             routing=routing_services(stored.uow, clock, feed),
+            keys=key_services(stored.uow, clock),
             token=Secret("token"),
             ids=UuidGenerator(),
             health=HealthChecks({}),
