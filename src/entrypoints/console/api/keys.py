@@ -1,10 +1,11 @@
 """`/api/keys` (console.md sections 1 and 4)."""
 
 import re
+from typing import Annotated
 
 from litestar import delete, get, patch, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Response
 from msgspec import Struct, structs
 
@@ -20,6 +21,9 @@ from entrypoints.console.security import By
 
 # A secret is base62 after its prefix: nothing in it is escaped, and no other member is called so.
 _SECRET = re.compile(rb'"secret":"tw-[0-9A-Za-z]+"')
+
+# A parameter of this name is the framework's own.
+_StateQuery = Annotated[Condition | None, QueryParameter(name="state")]
 
 
 class KeyPage(Page[KeyView], frozen=True):
@@ -83,7 +87,7 @@ def key_routes(keys: KeyCollection, requests: IdempotentRequests) -> list[HTTPRo
         cursor: FromQuery[str | None] = None,
         owner: FromQuery[str | None] = None,
         team: FromQuery[str | None] = None,
-        key_state: FromQuery[Condition | None] = None,
+        condition: _StateQuery = None,
         surface: FromQuery[Surface | None] = None,
         text: FromQuery[str | None] = None,
         expires_within: FromQuery[str | None] = None,
@@ -99,7 +103,7 @@ def key_routes(keys: KeyCollection, requests: IdempotentRequests) -> list[HTTPRo
         asked = KeyQuestion(
             owner=owner,
             team=team,
-            state=key_state,
+            state=condition,
             surface=surface,
             text=text,
             expires_within=expires_within,
