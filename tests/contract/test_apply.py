@@ -48,7 +48,9 @@ DOCUMENT: dict[str, Any] = {
             "surfaces": ["ai_gateway", "console"],
             "teams": ["edge"],
             "secret": a_secret(9).reveal(),
-            "expires_at": "2030-01-01T00:00:00Z",
+            "tools": ["files/*"],
+            "permissions": ["keys:read", "users:read"],
+            "expires_at": "2026-10-01T00:00:00Z",
             "inactivity_timeout": "90d",
             "rotation_period": "30d",
             "ip_allow": ["10.0.0.0/8", "192.0.2.1"],
@@ -409,6 +411,7 @@ class TestKeys:
             "keys[2].expires_at",
             "keys[3].expires_at",
             "keys[4].inactivity_timeout",
+            "keys[4]",
             "keys[4]",
         ]
 

@@ -11,6 +11,7 @@ from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
 from tests.support.catalog_services import catalog_services
 from tests.support.identity_services import identity_services
+from tests.support.key_services import key_services
 from tests.support.limit_services import limit_services
 from tests.support.people_services import people_services
 from tests.support.provider_inspection import provider_inspection
@@ -25,6 +26,7 @@ def console_over(uow: UnitOfWork, clock: Clock, token: str = "token", **others: 
         providers=provider_inspection(uow, clock),
         catalog=catalog_services(uow, clock),
         people=people_services(uow, clock),
+        keys=key_services(uow, clock),
         routing=routing_services(uow, clock),
         identity=identity_services(uow, clock, token),
         ids=UuidGenerator(),

@@ -4,8 +4,7 @@ from adapters.memory.store import MemoryStore, touch
 from application.ports.directory import KeyDirectory
 from domain.access.accounts import UserState
 from domain.access.roles import gateway_access, rights_of
-from domain.identifiers import TeamId
-from domain.keys.api_key import Caller
+from domain.keys.api_key import Caller, KeyState
 
 
 class MemoryKeyDirectory(KeyDirectory):
@@ -24,9 +23,7 @@ class MemoryKeyDirectory(KeyDirectory):
             return None
         owner = state.users.get(key.owner_id)
         former = owner or state.removed_users[key.owner_id]
-        team_ids = key.policy.team_ids | (
-            owner.team_ids if owner is not None else frozenset[TeamId]()
-        )
+        team_ids = key.policy.team_ids | former.team_ids
         known = (state.teams[each] for each in team_ids if each in state.teams)
         teams = sorted(known, key=lambda team: team.name)
         given = tuple(state.assignments.values())
@@ -34,9 +31,11 @@ class MemoryKeyDirectory(KeyDirectory):
             key_id=key.id,
             lineage_id=key.lineage_id,
             key_name=key.policy.name,
-            state=key.state,
+            state=key.state if key.id in state.keys else KeyState.REVOKED,
             surfaces=key.policy.surfaces,
             models=key.policy.models,
+            tools=key.policy.tools,
+            permissions=key.policy.permissions,
             expires_at_ms=key.policy.expires_at_ms,
             grace_ends_at_ms=key.grace_ends_at_ms,
             user_id=key.owner_id,

@@ -1,12 +1,12 @@
 """Repositories over dictionaries. Values are immutable, so copying a dictionary copies the state."""
 
-import time
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from application.ports.change_feed import Section
+from application.ports.key_handovers import KeyHandover
 from application.ports.repositories import (
     ApiKeys,
     Models,
@@ -50,6 +50,10 @@ class Draft(Struct):
     removed_keys: dict[str, ApiKey] = field(default_factory=dict[str, ApiKey])
     providers: dict[str, ProviderSpec] = field(default_factory=dict[str, ProviderSpec])
     removed_providers: dict[str, ProviderSpec] = field(default_factory=dict[str, ProviderSpec])
+    key_warnings: set[tuple[str, int, int]] = field(default_factory=set[tuple[str, int, int]])
+    handovers: dict[str, KeyHandover] = field(default_factory=dict[str, KeyHandover])
+    taken_handovers: set[str] = field(default_factory=set[str])
+    now_ms: int = 0
     models: dict[str, Model] = field(default_factory=dict[str, Model])
     settings: dict[str, SettingValue] = field(default_factory=dict[str, SettingValue])
     limits: dict[str, Limit] = field(default_factory=dict[str, Limit])
@@ -105,7 +109,7 @@ class MemoryUsers(Users):
     async def remove(self, user_id: UserId) -> None:
         """Set the user aside."""
         self._draft.removed_users[user_id] = self._existing(user_id)
-        self._draft.removed_at_ms[user_id] = time.time_ns() // 1_000_000
+        self._draft.removed_at_ms[user_id] = self._draft.now_ms
         del self._draft.users[user_id]
 
     async def set_password(self, user_id: UserId, password_hash: str) -> None:
@@ -222,9 +226,10 @@ class MemoryApiKeys(ApiKeys):
             self._draft.keys[key.id] = replace(key, state=KeyState.REVOKED)
 
     async def remove(self, lineage_id: LineageId) -> None:
-        """Revoke and hide the lineage."""
+        """Hide the lineage."""
         for key in self._some([k for k in self._draft.keys.values() if k.lineage_id == lineage_id]):
-            self._draft.removed_keys[key.id] = replace(key, state=KeyState.REVOKED)
+            self._draft.removed_keys[key.id] = key
+            self._draft.removed_at_ms[lineage_id] = self._draft.now_ms
             del self._draft.keys[key.id]
 
     def _working(self, lineage_id: LineageId) -> list[ApiKey]:
@@ -279,12 +284,13 @@ class MemoryProviders(Providers):
         )
 
     async def remove(self, provider_id: ProviderId) -> None:
-        """Delete the provider."""
-        provider = self._existing(provider_id)
+        """Set the provider aside."""
+        found = self._existing(provider_id)
         routes = (route for model in self._draft.models.values() for route in model.routes)
         if any(route.provider_id == provider_id for route in routes):
             raise Conflict("The provider is still used by a route.")
-        self._draft.removed_providers[provider_id] = provider
+        self._draft.removed_providers[provider_id] = found
+        self._draft.removed_at_ms[provider_id] = self._draft.now_ms
         del self._draft.providers[provider_id]
 
     async def restore(self, provider_id: ProviderId) -> None:

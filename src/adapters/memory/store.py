@@ -8,8 +8,11 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from adapters.memory.audit_log import AuditTrail, MemoryAuditRecorder
+from adapters.memory.key_handovers import MemoryKeyHandovers
+from adapters.memory.key_listing import MemoryKeyListing
 from adapters.memory.limit_rows import MemoryLimitOverrides, MemoryLimits
 from adapters.memory.people import MemoryInvites, MemoryUserSearch
+from adapters.memory.removed import MemoryRemoved
 from adapters.memory.repositories import (
     Draft,
     MemoryApiKeys,
@@ -67,6 +70,9 @@ class MemoryTransaction(Transaction):
         self.user_search = MemoryUserSearch(self._draft)
         self.invites = MemoryInvites(self._draft)
         self.keys = MemoryApiKeys(self._draft)
+        self.key_listing = MemoryKeyListing(self._draft)
+        self.handovers = MemoryKeyHandovers(self._draft)
+        self.removed = MemoryRemoved(self._draft)
         self.providers = MemoryProviders(self._draft)
         self.models = MemoryModels(self._draft)
         self.limits = MemoryLimits(self._draft)
@@ -123,6 +129,7 @@ class MemoryUnitOfWork(UnitOfWork):
                 await self._store.lock.acquire()
         except TimeoutError:
             raise Conflict("Another change is in progress; try again.") from None
+        self._store.draft.now_ms = self._clock.now_ms()
         try:
             yield MemoryTransaction(
                 self._store,

@@ -21,6 +21,8 @@ _CONSTRAINTS = {
     "uq_api_keys_parent_id": "The key was rotated by somebody else at the same time.",
     "uq_api_keys_active_lineage": "The key was rotated by somebody else at the same time.",
     "uq_api_keys_active_name": "The owner already has an active key with this name.",
+    "pk_key_warnings": "The warning was given already.",
+    "uq_key_handovers_key": "The secret of this key waits to be collected already.",
     "uq_providers_name": "A provider with this name exists already.",
     "uq_models_name": "A model with this name exists already.",
     "uq_routes_target": "The model already has a route to this provider and upstream model.",

@@ -132,6 +132,8 @@ class SqlKeyDirectory(KeyDirectory):
             state=KeyState.REVOKED if row.deleted_at is not None else KeyState(row.state),
             surfaces=frozenset(Surface(surface) for surface in row.surfaces),
             models=tuple(row.models) if row.models is not None else None,
+            tools=tuple(row.tools) if row.tools is not None else None,
+            permissions=frozenset(row.permissions) if row.permissions is not None else None,
             expires_at_ms=row.expires_at,
             grace_ends_at_ms=row.grace_ends_at,
             user_id=UserId(row.owner_id),

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import Update, case, delete, func, insert, select, update
+from sqlalchemy import Update, delete, func, insert, select, update
 
 from adapters.sql.session import Session, is_id
 from adapters.sql.tables import ApiKeyRow, ApiKeyTeamRow
@@ -20,7 +20,8 @@ _LIVE = ApiKeyRow.deleted_at.is_(None)
 _WORKING = ApiKeyRow.state.in_((KeyState.ACTIVE.value, KeyState.ROTATED.value))
 
 
-def _key(row: ApiKeyRow, team_ids: frozenset[TeamId]) -> ApiKey:
+def api_key(row: ApiKeyRow, team_ids: frozenset[TeamId]) -> ApiKey:
+    """Return a row as the program knows it."""
     return ApiKey(
         id=ApiKeyId(row.id),
         lineage_id=LineageId(row.lineage_id),
@@ -30,6 +31,8 @@ def _key(row: ApiKeyRow, team_ids: frozenset[TeamId]) -> ApiKey:
             name=row.name,
             surfaces=frozenset(Surface(surface) for surface in row.surfaces),
             models=tuple(row.models) if row.models is not None else None,
+            tools=tuple(row.tools) if row.tools is not None else None,
+            permissions=frozenset(row.permissions) if row.permissions is not None else None,
             team_ids=team_ids,
             expires_at_ms=row.expires_at,
             inactivity_ms=row.inactivity_ms,
@@ -57,6 +60,8 @@ def _policy_columns(policy: KeyPolicy) -> dict[str, object]:
         "name": policy.name,
         "surfaces": sorted(policy.surfaces),
         "models": list(policy.models) if policy.models is not None else None,
+        "tools": list(policy.tools) if policy.tools is not None else None,
+        "permissions": sorted(policy.permissions) if policy.permissions is not None else None,
         "expires_at": policy.expires_at_ms,
         "inactivity_ms": policy.inactivity_ms,
         "rotation_period_ms": policy.rotation_period_ms,
@@ -82,7 +87,7 @@ class SqlApiKeys(ApiKeys):
         rows = await self._session.rows(
             select(ApiKeyRow).where(_LIVE).order_by(ApiKeyRow.created_at, ApiKeyRow.id)
         )
-        return [_key(row, frozenset(teams[row.id])) for row in rows]
+        return [api_key(row, frozenset(teams[row.id])) for row in rows]
 
     async def find(self, key_id: ApiKeyId) -> ApiKey | None:
         """Return one key."""
@@ -157,14 +162,11 @@ class SqlApiKeys(ApiKeys):
         )
 
     async def remove(self, lineage_id: LineageId) -> None:
-        """Revoke and hide the lineage."""
+        """Hide the lineage."""
         await self._some(
             update(ApiKeyRow)
             .where(ApiKeyRow.lineage_id == lineage_id, _LIVE)
-            .values(
-                state=case((_WORKING, KeyState.REVOKED.value), else_=ApiKeyRow.state),
-                deleted_at=func.now(),
-            )
+            .values(deleted_at=func.now())
         )
 
     async def _with_teams(self, row: ApiKeyRow | None) -> ApiKey | None:
@@ -173,7 +175,7 @@ class SqlApiKeys(ApiKeys):
         assignments = await self._session.rows(
             select(ApiKeyTeamRow).where(ApiKeyTeamRow.key_id == row.id)
         )
-        return _key(row, frozenset(TeamId(each.team_id) for each in assignments))
+        return api_key(row, frozenset(TeamId(each.team_id) for each in assignments))
 
     async def _assign(self, key_ids: Sequence[str], policy: KeyPolicy) -> None:
         for key_id in key_ids:

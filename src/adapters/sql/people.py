@@ -104,7 +104,6 @@ class SqlUsers(Users):
         await self._one(
             update(UserRow).where(UserRow.id == user_id, _LIVE).values(deleted_at=func.now())
         )
-        await self._session.change(delete(TeamMemberRow).where(TeamMemberRow.user_id == user_id))
 
     async def set_password(self, user_id: UserId, password_hash: str) -> None:
         """Store a PHC string."""

@@ -10,11 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from adapters.sql.audit_log import SqlAuditRecorder
 from adapters.sql.errors import database_errors
 from adapters.sql.invites import SqlInvites
+from adapters.sql.key_handovers import SqlKeyHandovers
+from adapters.sql.key_listing import SqlKeyListing
 from adapters.sql.keys import SqlApiKeys
 from adapters.sql.limits import SqlLimitOverrides, SqlLimits
 from adapters.sql.models import SqlModels
 from adapters.sql.people import SqlTeams, SqlUsers
 from adapters.sql.providers import SqlProviders
+from adapters.sql.removed import SqlRemoved
 from adapters.sql.roles import SqlRoles
 from adapters.sql.second_factors import SqlSecondFactors
 from adapters.sql.session import Session
@@ -54,6 +57,9 @@ class SqlTransaction(Transaction):
         self.user_search = SqlUserSearch(shared)
         self.invites = SqlInvites(shared)
         self.keys = SqlApiKeys(shared)
+        self.key_listing = SqlKeyListing(shared)
+        self.handovers = SqlKeyHandovers(shared)
+        self.removed = SqlRemoved(shared)
         self.providers = SqlProviders(shared)
         self.models = SqlModels(shared)
         self.limits = SqlLimits(shared)

@@ -5,18 +5,17 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from application.console.key_acts import KeyMaker, revoke_key
 from application.ports.clock import Clock, IdGenerator, Randomness
 from application.ports.unit_of_work import Transaction, UnitOfWork
-from domain.access.accounts import User, UserState, normal_email
+from domain.access.accounts import User, normal_email
 from domain.access.actor import Actor
-from domain.errors import Conflict, InvalidRequest, NotFound
+from domain.errors import InvalidRequest, NotFound
 from domain.identifiers import ApiKeyId, TeamId
 from domain.keys.api_key import KeyState
-from domain.keys.issuing import issue
 from domain.keys.policy import ApiKey, KeyPolicy
-from domain.keys.rotation import DEFAULT_GRACE_MS, rotate
-from domain.keys.secret import RANDOM_BYTES, is_well_formed, mint
-from domain.records.audit import AuditTarget
+from domain.keys.rotation import DEFAULT_GRACE_MS
+from domain.keys.secret import is_well_formed
 from domain.secret import Secret
 
 
@@ -47,7 +46,7 @@ class IssuedKey(Struct, frozen=True, kw_only=True):
 
 
 class ListedKey(Struct, frozen=True, kw_only=True):
-    """A key as listings show it; `condition` is `active`, `rotated`, `expired` or `revoked`."""
+    """A key as listings show it; `condition` is that of `ApiKey.condition`."""
 
     key: ApiKey
     owner_email: str
@@ -55,7 +54,7 @@ class ListedKey(Struct, frozen=True, kw_only=True):
 
 
 class ManageKeys:
-    """The only way by which keys come to be, change their secret, and end."""
+    """Keys by the names people give them, for commands."""
 
     def __init__(
         self, uow: UnitOfWork, clock: Clock, ids: IdGenerator, randomness: Randomness
@@ -63,26 +62,21 @@ class ManageKeys:
         """Take the ports."""
         self._uow = uow
         self._clock = clock
-        self._ids = ids
-        self._randomness = randomness
+        self._maker = KeyMaker(clock, ids, randomness)
 
     async def create(self, by: Actor, wanted: NewKey) -> IssuedKey:
         """Store a new key.
 
         Raises:
             InvalidRequest: the policy, owner, team or secret cannot be.
-            NotFound: no such owner or team.
+            NotFound: no such owner or team, or the actor may not see it.
+            PermissionDenied, BeyondOwnRights: see `key_acts`.
             Conflict: the owner has an active key of that name, or the secret was used before.
         """
-        now_ms = self._clock.now_ms()
         policy = wanted.policy
         if wanted.lifetime_ms is not None:
-            policy = replace(policy, expires_at_ms=now_ms + wanted.lifetime_ms)
-        policy = policy.checked()
-        if policy.expires_at_ms is not None and policy.expires_at_ms <= now_ms:
-            raise InvalidRequest("The expiry is in the past.", param="expires_at")
-        secret = wanted.secret or mint(self._randomness.token_bytes(RANDOM_BYTES))
-        if not is_well_formed(secret.reveal()):
+            policy = replace(policy, expires_at_ms=self._clock.now_ms() + wanted.lifetime_ms)
+        if wanted.secret is not None and not is_well_formed(wanted.secret.reveal()):
             raise InvalidRequest(
                 "The secret is not a well-formed key; leave it out to have one made.",
                 param="secret",
@@ -90,15 +84,7 @@ class ManageKeys:
         async with self._uow.begin() as tx:
             owner = await _owner(tx, wanted.owner_email)
             policy = replace(policy, team_ids=await _teams(tx, wanted.team_names))
-            key = issue(
-                policy,
-                key_id=ApiKeyId(self._ids.new_id()),
-                owner_id=owner.id,
-                secret=secret,
-                now_ms=now_ms,
-            )
-            await tx.keys.add(key)
-            tx.audit.record(by, "key.create", key_target(key), after=key)
+            key, secret = await self._maker.create(tx, by, owner, policy, secret=wanted.secret)
             await tx.commit()
         return IssuedKey(key=key, owner_email=owner.email, secret=secret)
 
@@ -137,21 +123,12 @@ class ManageKeys:
             InvalidRequest: the name is ambiguous, or the grace period out of bounds.
             Conflict: the key is not active, or somebody else rotated it first.
         """
-        secret = mint(self._randomness.token_bytes(RANDOM_BYTES))
         async with self._uow.begin() as tx:
             key = await _find(tx, reference)
-            rotation = rotate(
-                key,
-                successor_id=ApiKeyId(self._ids.new_id()),
-                secret=secret,
-                now_ms=self._clock.now_ms(),
-                grace_ms=grace_ms,
-            )
-            await tx.keys.rotate(rotation)
-            tx.audit.record(by, "key.rotate", key_target(key), before=key, after=rotation.successor)
+            successor, secret = await self._maker.rotate(tx, by, key, grace_ms=grace_ms)
             email = await _email_of(tx, key)
             await tx.commit()
-        return IssuedKey(key=rotation.successor, owner_email=email, secret=secret)
+        return IssuedKey(key=successor, owner_email=email, secret=secret)
 
     async def revoke(self, by: Actor, reference: str) -> ListedKey:
         """End a key and whatever of its lineage is in its grace period, for good.
@@ -162,17 +139,11 @@ class ManageKeys:
         """
         async with self._uow.begin() as tx:
             key = await _find(tx, reference)
-            await tx.keys.revoke(key.lineage_id)
-            tx.audit.record(by, "key.revoke", key_target(key), before=key)
+            await revoke_key(tx, by, key)
             email = await _email_of(tx, key)
             await tx.commit()
         revoked = replace(key, state=KeyState.REVOKED)
         return ListedKey(key=revoked, owner_email=email, condition=revoked.state.value)
-
-
-def key_target(key: ApiKey) -> AuditTarget:
-    """Return how the audit trail names a key."""
-    return AuditTarget(kind="key", id=key.id, name=key.policy.name)
 
 
 async def _owner(tx: Transaction, email: str | None) -> User:
@@ -189,8 +160,6 @@ async def _owner(tx: Transaction, email: str | None) -> User:
         if found is None:
             raise NotFound(f"There is no user '{email}'.")
         owner = found
-    if owner.state is not UserState.ACTIVE:
-        raise Conflict(f"The user '{owner.email}' is deactivated.")
     return owner
 
 

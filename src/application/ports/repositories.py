@@ -193,7 +193,7 @@ class ApiKeys(Protocol):
 
     @abstractmethod
     async def remove(self, lineage_id: LineageId) -> None:
-        """Revoke what still works and hide the lineage. Raises `NotFound`."""
+        """Hide the lineage: what is hidden opens nothing. Raises `NotFound`."""
         ...
 
 

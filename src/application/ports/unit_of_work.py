@@ -5,7 +5,10 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from application.ports.audit_log import AuditRecorder
+from application.ports.key_handovers import KeyHandovers
+from application.ports.key_listing import KeyListing
 from application.ports.people import Invites, UserSearch
+from application.ports.removed import Removed
 from application.ports.repositories import (
     ApiKeys,
     LimitOverrides,
@@ -30,6 +33,9 @@ class Transaction(Protocol):
     user_search: UserSearch
     invites: Invites
     keys: ApiKeys
+    key_listing: KeyListing
+    handovers: KeyHandovers
+    removed: Removed
     providers: Providers
     models: Models
     limits: Limits

@@ -32,13 +32,15 @@ class Caller(Struct, frozen=True, kw_only=True):
     Attributes:
         lineage_id: shared by all rotations of a key; limits count on it.
         models: exact names or globs this key may use; None means every model, an empty tuple none.
+        tools: tools of MCP servers it may call, as `server/tool`, likewise.
+        permissions: what a console key may do of what its owner may; None, like an empty set,
+            is nothing.
         grace_ends_at_ms: for a rotated key, the instant at which it stops working.
         inactivity_ms: the key stops working when it was not used for this long, counted from its
             creation while it was never used.
         ip_allow: networks in CIDR form it may be used from; None means from anywhere.
         roles: names of the owner's roles, whose default limits bind the owner.
         access: what those roles open; the key opens nothing beyond.
-        permissions: what a key that opens the console may be used for there; None: nothing.
     """
 
     key_id: ApiKeyId
@@ -47,6 +49,8 @@ class Caller(Struct, frozen=True, kw_only=True):
     state: KeyState
     surfaces: frozenset[Surface]
     models: tuple[str, ...] | None = None
+    tools: tuple[str, ...] | None = None
+    permissions: frozenset[str] | None = None
     expires_at_ms: int | None = None
     grace_ends_at_ms: int | None = None
     user_id: UserId | None = None
@@ -62,7 +66,6 @@ class Caller(Struct, frozen=True, kw_only=True):
     ip_allow: tuple[str, ...] | None = None
     roles: tuple[str, ...] = ()
     access: GatewayAccess = GatewayAccess()
-    permissions: frozenset[str] | None = None
 
     def check(self, surface: Surface, now_ms: int) -> None:
         """Raise unless this key opens `surface` at `now_ms`.
@@ -114,3 +117,11 @@ class Caller(Struct, frozen=True, kw_only=True):
         if self.models is None:
             return True
         return any(fnmatchcase(model, pattern) for pattern in self.models)
+
+    def may_call(self, tool: str) -> bool:
+        """Tell whether the key's tool list and the owner's roles cover `server/tool`."""
+        if not self.access.may_call(tool):
+            return False
+        if self.tools is None:
+            return True
+        return any(fnmatchcase(tool, pattern) for pattern in self.tools)

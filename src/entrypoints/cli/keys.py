@@ -68,6 +68,10 @@ def command() -> None:
     help="What the key opens; may be repeated.",
 )
 @click.option("--model", "models", multiple=True, help="Model or glob; all models without it.")
+@click.option("--tool", "tools", multiple=True, help="Tool or glob, server/tool; all without it.")
+@click.option(
+    "--permission", "permissions", multiple=True, help="What a console key may do, e.g. keys:read."
+)
 @click.option("--team", "teams", multiple=True, help="Team the key counts for.")
 @click.option(
     "--ip", "ip_allow", multiple=True, help="Network it may be used from, e.g. 10.0.0.0/8."
@@ -84,6 +88,8 @@ def create(
     owner: str | None,
     surfaces: Sequence[str],
     models: Sequence[str],
+    tools: Sequence[str],
+    permissions: Sequence[str],
     teams: Sequence[str],
     ip_allow: Sequence[str],
     expires_in: int | None,
@@ -99,6 +105,8 @@ def create(
         name=name,
         surfaces=frozenset(map(Surface, surfaces)),
         models=tuple(models) or None,
+        tools=tuple(tools) or None,
+        permissions=frozenset(permissions) or None,
         inactivity_ms=inactivity,
         ip_allow=tuple(ip_allow) or None,
         cost_centre=cost_centre,

@@ -7,6 +7,8 @@ import click
 import msgspec
 
 from application.console.idempotency import IdempotentRequests
+from application.console.key_collection import KeyCollection
+from application.console.key_handovers import KeyHandoverDesk
 from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
 from application.console.limits.overrides import ManageOverrides
@@ -21,6 +23,7 @@ from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
 from application.console.routing.simulation import SimulateRouting
 from application.console.routing.states import RouteStates
+from application.console.service_accounts import ManageServiceAccounts
 from application.identity.console_access import ConsoleAccess
 from application.identity.credential_resets import CredentialResets
 from application.identity.denials import Denials
@@ -39,6 +42,7 @@ from entrypoints.console.services import (
     CatalogServices,
     Console,
     IdentityServices,
+    KeyServices,
     LimitServices,
     PeopleServices,
     RoutingServices,
@@ -84,6 +88,12 @@ def command(output: Path | None, *, as_json: bool) -> None:
             overrides=cast("ManageOverrides", _NotCalled()),
             standings=cast("LimitStandings", _NotCalled()),
             alerts=cast("BudgetAlertList", _NotCalled()),
+            requests=cast("IdempotentRequests", _NotCalled()),
+        ),
+        keys=KeyServices(
+            keys=cast("KeyCollection", _NotCalled()),
+            handovers=cast("KeyHandoverDesk", _NotCalled()),
+            accounts=cast("ManageServiceAccounts", _NotCalled()),
             requests=cast("IdempotentRequests", _NotCalled()),
         ),
         providers=cast("InspectProviders", _NotCalled()),

@@ -12,6 +12,8 @@ from entrypoints.console.api.budget_alerts import budget_alert_routes
 from entrypoints.console.api.budgets import budget_routes
 from entrypoints.console.api.health import console_health_route
 from entrypoints.console.api.invites import invite_routes
+from entrypoints.console.api.key_handovers import handover_routes
+from entrypoints.console.api.keys import key_routes
 from entrypoints.console.api.limit_overrides import override_routes
 from entrypoints.console.api.limit_standings import standing_routes
 from entrypoints.console.api.limits import rule_routes
@@ -23,6 +25,7 @@ from entrypoints.console.api.providers import provider_inspection_routes, provid
 from entrypoints.console.api.requests import request_routes
 from entrypoints.console.api.roles import access_routes, assignment_routes, role_routes
 from entrypoints.console.api.routing import routing_routes
+from entrypoints.console.api.service_accounts import service_account_routes
 from entrypoints.console.api.sessions import session_routes
 from entrypoints.console.api.setup import setup_routes
 from entrypoints.console.api.teams import team_routes
@@ -79,6 +82,9 @@ def create_console_api(console: Console) -> Litestar:
                 *model_route_routes(console.catalog.routes, console.limits.requests),
                 *price_routes(console.catalog.prices, console.limits.requests),
                 *routing_routes(console.routing.simulation, console.routing.states),
+                *key_routes(console.keys.keys, console.keys.requests),
+                *handover_routes(console.keys.handovers),
+                *service_account_routes(console.keys.accounts, console.keys.requests),
                 *user_routes(console.people.users, console.people.requests),
                 *team_routes(console.people.teams, console.people.requests),
                 *role_routes(console.people.roles, console.people.requests),

@@ -38,20 +38,29 @@ async def once(
     operation: str,
     data: msgspec.Struct,
     work: Callable[[], Awaitable[Response[T]]],
+    *,
+    kept: Callable[[bytes], bytes] = bytes,
 ) -> Response[T]:
-    """Answer with `work`, or what it answered to the first request with this key."""
+    """Answer with `work`, or what it answered to the first request with this key.
+
+    `kept` returns what is kept of the answer's body, for one with something that is told once.
+    """
     if key is None:
         return await work()
+    told: list[Response[T]] = []
 
-    async def kept() -> KeptAnswer:
+    async def answered() -> KeptAnswer:
         made = await work()
+        told.append(made)
         return KeptAnswer(
             status=made.status_code or 201,
-            body=cast("bytes", made.content),
+            body=kept(cast("bytes", made.content)),
             headers={name: str(text) for name, text in made.headers.items()},
         )
 
-    answer, replayed = await requests.once(key, operation, msgspec.json.encode(data), kept)
+    answer, replayed = await requests.once(key, operation, msgspec.json.encode(data), answered)
+    if told:
+        return told[0]
     headers = {**answer.headers, **({"Idempotency-Replayed": "true"} if replayed else {})}
     return Response(
         cast("T", answer.body),

@@ -7,6 +7,8 @@ from application.console.catalog.prices import ManagePrices
 from application.console.catalog.providers import ManageProviders
 from application.console.catalog.routes import ManageRoutes
 from application.console.idempotency import IdempotentRequests
+from application.console.key_collection import KeyCollection
+from application.console.key_handovers import KeyHandoverDesk
 from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
 from application.console.limits.overrides import ManageOverrides
@@ -21,6 +23,7 @@ from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
 from application.console.routing.simulation import SimulateRouting
 from application.console.routing.states import RouteStates
+from application.console.service_accounts import ManageServiceAccounts
 from application.identity.console_access import ConsoleAccess
 from application.identity.credential_resets import CredentialResets
 from application.identity.denials import Denials
@@ -93,11 +96,21 @@ class IdentityServices(Struct, frozen=True, kw_only=True):
     whoami: WhoAmI
 
 
+class KeyServices(Struct, frozen=True, kw_only=True):
+    """Collaborators of the routes about keys and service accounts."""
+
+    keys: KeyCollection
+    handovers: KeyHandoverDesk
+    accounts: ManageServiceAccounts
+    requests: IdempotentRequests
+
+
 class Console(Struct, frozen=True, kw_only=True):
     """Collaborators of the console's routes; without `system` its report is short."""
 
     request_records: RequestRecords
     limits: LimitServices
+    keys: KeyServices
     providers: InspectProviders
     catalog: CatalogServices
     routing: RoutingServices

@@ -19,13 +19,16 @@ from application.console.catalog.providers import ManageProviders
 from application.console.catalog.routes import ManageRoutes
 from application.console.configuration.credentials import ProviderCredentials
 from application.console.idempotency import IdempotentRequests
+from application.console.key_collection import KeyCollection
+from application.console.key_handovers import KeyHandoverDesk
 from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
 from application.console.limits.overrides import ManageOverrides
 from application.console.limits.standing import LimitStandings
 from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
-from entrypoints.console.services import CatalogServices, Console, LimitServices
+from application.console.service_accounts import ManageServiceAccounts
+from entrypoints.console.services import CatalogServices, Console, KeyServices, LimitServices
 from entrypoints.console.system_status import SystemSources
 from entrypoints.container.identity import open_identity, open_passwords
 from entrypoints.container.people import open_people
@@ -49,6 +52,12 @@ def open_console(process: Process, clickhouse: ClickHouse, tokens: ConsoleTokens
             overrides=ManageOverrides(uow, clock, ids),
             standings=LimitStandings(uow, process.limit_store, process.limit_store, clock),
             alerts=BudgetAlertList(SqlBudgetAlerts(process.engine), uow),
+            requests=requests,
+        ),
+        keys=KeyServices(
+            keys=KeyCollection(uow, clock, ids, process.randomness),
+            handovers=KeyHandoverDesk(uow, process.cipher, clock),
+            accounts=ManageServiceAccounts(uow, clock, ids),
             requests=requests,
         ),
         providers=InspectProviders(uow, providers, OpenAIChatCodec(), clock, ids),

@@ -6,6 +6,7 @@ from adapters.sql.tables.budget_alerts import BudgetAlertRow
 from adapters.sql.tables.catalog import ModelAliasRow, ModelRow, PriceRow, ProviderRow, RouteRow
 from adapters.sql.tables.idempotency import IdempotencyKeyRow
 from adapters.sql.tables.invites import InviteRow, InviteTeamRow
+from adapters.sql.tables.key_lifecycle import KeyHandoverRow, KeyWarningRow
 from adapters.sql.tables.keys import ApiKeyRow, ApiKeyTeamRow
 from adapters.sql.tables.limits import (
     BudgetCapRow,
@@ -31,6 +32,8 @@ __all__ = [
     "IdempotencyKeyRow",
     "InviteRow",
     "InviteTeamRow",
+    "KeyHandoverRow",
+    "KeyWarningRow",
     "LimitOverrideRow",
     "LimitRuleRow",
     "ModelAliasRow",

@@ -52,6 +52,7 @@ class ApiKeyRow(Base):
         CheckConstraint(
             "NOT 'console' = ANY (surfaces) OR expires_at IS NOT NULL", name="console_expires"
         ),
+        CheckConstraint("cardinality(permissions) > 0", name="permissions"),
         CheckConstraint("inactivity_ms > 0", name="inactivity"),
         CheckConstraint("rotation_period_ms > 0", name="rotation_period"),
         CheckConstraint("cardinality(ip_allow) > 0", name="ip_allow"),
@@ -60,6 +61,17 @@ class ApiKeyRow(Base):
         Index("uq_api_keys_active_name", "owner_id", "name", unique=True, postgresql_where=_ACTIVE),
         Index(None, "lineage_id"),
         Index(None, "owner_id"),
+        Index("ix_api_keys_expires_at", "expires_at", postgresql_where=_ACTIVE),
+        Index(
+            "ix_api_keys_grace_ends_at",
+            "grace_ends_at",
+            postgresql_where=text("state = 'rotated'"),
+        ),
+        Index(
+            "ix_api_keys_deleted_at",
+            "deleted_at",
+            postgresql_where=text("deleted_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[PrimaryId]
@@ -72,6 +84,8 @@ class ApiKeyRow(Base):
     state: Mapped[str]
     surfaces: Mapped[list[str]] = mapped_column(ARRAY(Text))
     models: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    tools: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    permissions: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     ip_allow: Mapped[list[str] | None] = mapped_column(ARRAY(CIDR))
     cost_centre: Mapped[str | None]
     tags: Mapped[dict[str, str]] = mapped_column(JSONB)

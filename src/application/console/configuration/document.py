@@ -122,13 +122,15 @@ class KeyEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A key, identified by `owner` and `name`.
 
     `secret` left out means: mint one for a new key, keep the one of an existing key. Durations are
-    written like `90d`.
+    written like `90d`. A key that opens the console names its `permissions` and has an expiry.
     """
 
     name: str
     owner: str
     surfaces: tuple[Surface, ...]
     models: tuple[str, ...] | None = None
+    tools: tuple[str, ...] | None = None
+    permissions: tuple[str, ...] | None = None
     teams: tuple[str, ...] = ()
     secret: str | None = None
     expires_at: datetime | None = None

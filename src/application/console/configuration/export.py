@@ -147,6 +147,8 @@ def _key(key: ApiKey, owner: str, teams: Mapping[TeamId, str]) -> Entry:
     policy = key.policy
     optional: Entry = {
         "models": list(policy.models) if policy.models is not None else None,
+        "tools": list(policy.tools) if policy.tools is not None else None,
+        "permissions": sorted(policy.permissions) if policy.permissions is not None else None,
         "teams": sorted(teams[team_id] for team_id in policy.team_ids) or None,
         "expires_at": moment(policy.expires_at_ms) if policy.expires_at_ms is not None else None,
         "inactivity_timeout": _duration(policy.inactivity_ms),

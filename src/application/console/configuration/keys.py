@@ -170,6 +170,8 @@ def _wanted(planning: Planning, path: str, entry: KeyEntry) -> _Wanted | None:
         name=entry.name,
         surfaces=frozenset(entry.surfaces),
         models=entry.models,
+        tools=entry.tools,
+        permissions=frozenset(entry.permissions) if entry.permissions is not None else None,
         team_ids=team_ids,
         expires_at_ms=_instant(planning, f"{path}.expires_at", entry.expires_at),
         inactivity_ms=_duration(planning, f"{path}.inactivity_timeout", entry.inactivity_timeout),
@@ -178,7 +180,7 @@ def _wanted(planning: Planning, path: str, entry: KeyEntry) -> _Wanted | None:
         cost_centre=entry.cost_centre,
         tags=entry.tags,
     )
-    planning.faults.extend(f"{path}: {fault}" for fault in policy.faults())
+    planning.faults.extend(f"{path}: {fault}" for fault in policy.faults(planning.now_ms))
     if entry.secret is not None and not is_well_formed(entry.secret):
         planning.faults.append(
             f"{path}.secret: not a well-formed key; leave it out to have one made"
@@ -247,6 +249,8 @@ def _policy_changes(
         [
             ("surfaces", _texts(before.surfaces), _texts(after.surfaces)),
             ("models", before.models, after.models),
+            ("tools", before.tools, after.tools),
+            ("permissions", before.permissions, after.permissions),
             (
                 "teams",
                 frozenset(names[each] for each in before.team_ids),

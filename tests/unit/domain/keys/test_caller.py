@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from domain.access.roles import GatewayAccess
 from domain.errors import (
     AddressNotAllowed,
     DomainError,
@@ -82,3 +83,14 @@ def test_an_address_outside_or_unknown_is_not(address: str) -> None:
 
 def test_without_a_list_every_address_is_allowed() -> None:
     CALLER.check_address("whatever the edge could not tell")
+
+
+def test_tools_are_those_that_the_key_and_the_roles_of_the_owner_cover() -> None:
+    caller = replace(
+        CALLER, tools=("files/*",), access=GatewayAccess(denied_tools=("files/delete",))
+    )
+    assert caller.may_call("files/read")
+    assert not caller.may_call("files/delete")
+    assert not caller.may_call("mail/send")
+    assert CALLER.may_call("mail/send")
+    assert not replace(CALLER, tools=()).may_call("mail/send")

@@ -7,7 +7,13 @@ from domain.errors import Conflict, InvalidRequest
 from domain.identifiers import ApiKeyId
 from domain.keys.api_key import KeyState
 from domain.keys.policy import ApiKey
-from domain.keys.rotation import LONGEST_GRACE_MS, Rotation, rotate
+from domain.keys.rotation import (
+    AUTOMATIC_GRACE_MS,
+    LONGEST_GRACE_MS,
+    Rotation,
+    rotate,
+    rotation_due_at_ms,
+)
 from domain.keys.secret import display_prefix, key_hash
 from tests.support.configuration import NOW_MS, a_key, a_secret, a_user
 
@@ -60,3 +66,9 @@ def test_only_an_active_key_can_be_rotated(state: KeyState) -> None:
 def test_an_expired_key_cannot_be_rotated_back_to_life() -> None:
     with pytest.raises(Conflict, match="expired"):
         rotated(now_ms=NOW_MS + 1000)
+
+
+@pytest.mark.parametrize(("days", "due"), [(90, 83), (14, 7), (10, 5), (1, 0.5)])
+def test_a_key_rotates_so_early_that_its_grace_ends_with_its_period(days: int, due: float) -> None:
+    day_ms = AUTOMATIC_GRACE_MS // 7
+    assert rotation_due_at_ms(NOW_MS, days * day_ms) == NOW_MS + due * day_ms
