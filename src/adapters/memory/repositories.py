@@ -14,6 +14,7 @@ from application.ports.repositories import (
     Teams,
     Users,
 )
+from application.ports.setting_history import SettingRevision, StagedSetting
 from domain.access.accounts import Team, User
 from domain.access.roles import Assignment, RoleDefinition
 from domain.accounting.pricing import Price, PriceList
@@ -44,6 +45,10 @@ class Draft(Struct):
     providers: dict[str, ProviderSpec] = field(default_factory=dict[str, ProviderSpec])
     models: dict[str, Model] = field(default_factory=dict[str, Model])
     settings: dict[str, SettingValue] = field(default_factory=dict[str, SettingValue])
+    staged_settings: dict[str, StagedSetting] = field(default_factory=dict[str, StagedSetting])
+    setting_revisions: dict[int, SettingRevision] = field(
+        default_factory=dict[int, SettingRevision]
+    )
     limits: dict[str, Limit] = field(default_factory=dict[str, Limit])
     overrides: dict[str, Override] = field(default_factory=dict[str, Override])
     changed: set[Section] = field(default_factory=set[Section])

@@ -19,6 +19,7 @@ from adapters.memory.repositories import (
     MemoryUsers,
 )
 from adapters.memory.roles import MemoryRoles
+from adapters.memory.setting_history import MemorySettingHistory, MemoryStagedSettings
 from application.ports.change_feed import Change, ChangeFeed, Section
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
@@ -62,6 +63,8 @@ class MemoryTransaction(Transaction):
         self.limits = MemoryLimits(self._draft)
         self.overrides = MemoryLimitOverrides(self._draft)
         self.settings = MemorySettings(self._draft)
+        self.staged_settings = MemoryStagedSettings(self._draft)
+        self.setting_history = MemorySettingHistory(self._draft)
 
     async def commit(self) -> None:
         """Replace the state, raise revisions, tell the feed."""

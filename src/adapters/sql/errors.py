@@ -28,6 +28,7 @@ _CONSTRAINTS = {
     "uq_limit_rules_target": "The subject already has a rule for this metric and window.",
     "uq_budget_caps_target": "The subject already has a budget for this period and unit.",
     "uq_concurrency_caps_target": "The subject already has a concurrency cap.",
+    "pk_setting_revisions": "Another change is in progress; try again.",
     "pk_roles": "A role with this name exists already.",
     "fk_users_role": "There is no such role, or it is still given to somebody.",
     "fk_role_assignments_role": "There is no such role, or it is still given to somebody.",

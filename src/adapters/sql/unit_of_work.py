@@ -16,6 +16,7 @@ from adapters.sql.people import SqlTeams, SqlUsers
 from adapters.sql.providers import SqlProviders
 from adapters.sql.roles import SqlRoles
 from adapters.sql.session import Session
+from adapters.sql.setting_history import SqlSettingHistory, SqlStagedSettings
 from adapters.sql.settings import SqlStoredSettings
 from adapters.sql.tables import ConfigRevisionRow
 from application.ports.change_feed import Change, ChangeFeed
@@ -52,6 +53,8 @@ class SqlTransaction(Transaction):
         self.limits = SqlLimits(shared)
         self.overrides = SqlLimitOverrides(shared)
         self.settings = SqlStoredSettings(shared)
+        self.staged_settings = SqlStagedSettings(shared)
+        self.setting_history = SqlSettingHistory(shared)
 
     async def commit(self) -> None:
         """Raise the revisions, chain the audit events, commit, tell the feed."""

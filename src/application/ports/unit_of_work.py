@@ -16,6 +16,7 @@ from application.ports.repositories import (
     Teams,
     Users,
 )
+from application.ports.setting_history import SettingHistory, StagedSettings
 
 
 class Transaction(Protocol):
@@ -30,6 +31,8 @@ class Transaction(Protocol):
     limits: Limits
     overrides: LimitOverrides
     settings: StoredSettings
+    staged_settings: StagedSettings
+    setting_history: SettingHistory
     audit: AuditRecorder
 
     @abstractmethod

@@ -13,6 +13,7 @@ from adapters.sql.tables.limits import (
     LimitRuleRow,
 )
 from adapters.sql.tables.people import TeamMemberRow, TeamRow, UserRow
+from adapters.sql.tables.setting_history import SettingRevisionRow, StagedSettingRow
 from adapters.sql.tables.settings import ConfigRevisionRow, SettingRow
 
 __all__ = [
@@ -35,7 +36,9 @@ __all__ = [
     "RoleAssignmentRow",
     "RoleRow",
     "RouteRow",
+    "SettingRevisionRow",
     "SettingRow",
+    "StagedSettingRow",
     "TeamMemberRow",
     "TeamRow",
     "UserRow",
