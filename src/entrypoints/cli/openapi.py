@@ -6,6 +6,8 @@ from typing import NoReturn, cast
 import click
 import msgspec
 
+from application.console.audit import ShowAudit
+from application.console.documents import RemoteDocuments
 from application.console.idempotency import IdempotentRequests
 from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
@@ -15,11 +17,17 @@ from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
 from application.console.routing.simulation import SimulateRouting
 from application.console.routing.states import RouteStates
+from application.console.settings.manage import ManageSettings
 from application.ports.clock import IdGenerator
 from domain.secret import Secret
 from entrypoints.cli.options import json_option
 from entrypoints.console.app import create_console_api
-from entrypoints.console.services import Console, LimitServices, RoutingServices
+from entrypoints.console.services import (
+    Console,
+    InstallationServices,
+    LimitServices,
+    RoutingServices,
+)
 from entrypoints.health import HealthChecks
 
 _EPILOG = """\b
@@ -60,6 +68,11 @@ def command(output: Path | None, *, as_json: bool) -> None:
         routing=RoutingServices(
             simulation=cast("SimulateRouting", _NotCalled()),
             states=cast("RouteStates", _NotCalled()),
+        ),
+        installation=InstallationServices(
+            settings=cast("ManageSettings", _NotCalled()),
+            audit=cast("ShowAudit", _NotCalled()),
+            documents=cast("RemoteDocuments", _NotCalled()),
         ),
         token=Secret(""),
         ids=cast("IdGenerator", _NotCalled()),

@@ -12,6 +12,7 @@ from entrypoints.asgi import REQUEST_ID, RequestScope
 from entrypoints.console.api.budget_alerts import budget_alert_routes
 from entrypoints.console.api.budgets import budget_routes
 from entrypoints.console.api.health import console_health_route
+from entrypoints.console.api.installation import installation_routes
 from entrypoints.console.api.limit_overrides import override_routes
 from entrypoints.console.api.limit_standings import standing_routes
 from entrypoints.console.api.limits import rule_routes
@@ -51,6 +52,7 @@ def create_console_api(console: Console) -> Litestar:
             *budget_alert_routes(console.limits.alerts),
             *provider_routes(console.providers),
             *routing_routes(console.routing.simulation, console.routing.states),
+            *installation_routes(console.installation),
             *PAGES,
             console_health_route(SystemStatus(console.health, console.system)),
             *health_routes(console.health),

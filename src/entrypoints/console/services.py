@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from application.console.audit import ShowAudit
+from application.console.documents import RemoteDocuments
 from application.console.idempotency import IdempotentRequests
 from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
@@ -11,6 +13,7 @@ from application.console.providers import InspectProviders
 from application.console.request_records import RequestRecords
 from application.console.routing.simulation import SimulateRouting
 from application.console.routing.states import RouteStates
+from application.console.settings.manage import ManageSettings
 from application.ports.clock import IdGenerator
 from domain.secret import Secret
 from entrypoints.console.system_status import SystemSources
@@ -35,6 +38,14 @@ class RoutingServices(Struct, frozen=True, kw_only=True):
     states: RouteStates
 
 
+class InstallationServices(Struct, frozen=True, kw_only=True):
+    """Collaborators of the routes about settings, the audit trail and configuration documents."""
+
+    settings: ManageSettings
+    audit: ShowAudit
+    documents: RemoteDocuments
+
+
 class Console(Struct, frozen=True, kw_only=True):
     """Collaborators of the console's routes; without `system` its report is short."""
 
@@ -46,3 +57,4 @@ class Console(Struct, frozen=True, kw_only=True):
     ids: IdGenerator
     health: HealthChecks
     system: SystemSources | None = None
+    installation: InstallationServices | None = None

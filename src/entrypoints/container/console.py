@@ -23,6 +23,7 @@ from application.console.request_records import RequestRecords
 from domain.secret import Secret
 from entrypoints.console.services import Console, LimitServices
 from entrypoints.console.system_status import SystemSources
+from entrypoints.container.installation import open_installation
 from entrypoints.container.process import Process
 from entrypoints.container.routing import open_routing
 from entrypoints.health import HealthChecks
@@ -49,6 +50,7 @@ def open_console(process: Process, clickhouse: ClickHouse, token: Secret) -> Con
             ids,
         ),
         routing=open_routing(process, uow),
+        installation=open_installation(process, uow, clickhouse),
         request_records=RequestRecords(ClickHouseRequestLog(clickhouse), clock=process.clock),
         token=token,
         ids=process.ids,

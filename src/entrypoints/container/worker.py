@@ -9,6 +9,7 @@ from adapters.sql.leases import SqlLeaderLease
 from application.jobs.adopt_journals import AdoptJournals
 from application.jobs.rebuild_budgets import RebuildBudgets
 from application.jobs.store_records import StoreRecords
+from entrypoints.container.installation import ship_audit
 from entrypoints.container.process import Process
 
 
@@ -33,12 +34,13 @@ def run_worker(process: Process, clickhouse: ClickHouse) -> None:
     rebuild = RebuildBudgets(
         process.limit_store,
         ClickHouseLedger(clickhouse),
-        SqlConfigurationSource(process.engine),
+        SqlConfigurationSource(process.engine, process.config.settings),
         SqlLeaderLease(process.engine),
         process.alerts,
         clock=process.clock,
         randomness=process.randomness,
     )
+    process.tasks.run_forever("ship-audit", ship_audit(process, clickhouse).run)
     process.tasks.run_forever("rebuild-budgets", rebuild.run)
     process.tasks.run_forever("store-records", store.run)
     process.tasks.run_forever("adopt-journals", adopt.run)
