@@ -16,6 +16,8 @@ from domain.secret import Secret
 from entrypoints.console.app import create_console_api, create_console_app
 from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
+from tests.support.configuration import memory_configuration
+from tests.support.installation_services import installation_services
 from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
 from tests.support.provider_inspection import provider_inspection
@@ -36,6 +38,7 @@ def console() -> Console:
         limits=limit_services(uow, clock),
         providers=provider_inspection(uow, clock),
         routing=routing_services(uow, clock),
+        installation=installation_services(memory_configuration()),
         token=Secret(TOKEN),
         ids=UuidGenerator(),
         health=HealthChecks({}),

@@ -1,6 +1,7 @@
 """The audit trail as the console shows it (audit.md section 4)."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import Literal
@@ -21,7 +22,7 @@ from domain.errors import InvalidRequest, NotFound, ServiceUnavailable
 from domain.records.audit import AuditTarget, ChainedEvent
 
 VERIFY_TIMEOUT_S = 60.0
-_MOST_NUMBERS = 2**62
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 class AuditActorView(Struct, frozen=True, kw_only=True):
@@ -129,12 +130,12 @@ class ShowAudit:
             total=await self._archive.count(wanted),
         )
 
-    async def find(self, by: Actor, sequence: int) -> AuditEventView:
-        """Return one event. Raises `NotFound`."""
+    async def find(self, by: Actor, sequence: str) -> AuditEventView:
+        """Return one event by its number. Raises `NotFound`, also for what is no number."""
         by.require(Permission.AUDIT_READ)
-        asked = min(max(sequence, 0), _MOST_NUMBERS)
+        asked = int(sequence) if _NUMBER.fullmatch(sequence) else 0
         rows = await self._archive.rows(asked - 1, 1)
-        if not rows or rows[0].sequence != sequence:
+        if not rows or rows[0].sequence != asked:
             raise NotFound("There is no event with this number.")
         return event_view(rows[0])
 

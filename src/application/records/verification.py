@@ -84,8 +84,8 @@ class VerifyTrail:
         walk = _Walk(self._signer, copied)
         await self._before_the_beginning(walk)
         await self._walk(walk)
-        if last is not None and last.sequence > walk.head.sequence and walk.whole:
-            walk.missing(f"a signed checkpoint names event {last.sequence}")
+        if last is not None and walk.whole:
+            await self._beyond_the_end(walk, last)
         if copied is not None and copied.sequence > walk.head.sequence and walk.whole:
             walk.missing(f"the copy in the log store ends with event {copied.sequence}")
         if copied is not None and (walk.differs or walk.found):
@@ -116,6 +116,13 @@ class VerifyTrail:
             walk.found.append(
                 Break(sequence=mark.sequence, fault="has a checkpoint but cannot be there")
             )
+
+    async def _beyond_the_end(self, walk: "_Walk", last: Checkpoint) -> None:
+        end = walk.head.sequence
+        for mark in await self._archive.checkpoints(after=end, until=last.sequence):
+            walk.check({}, [mark])
+            if walk.whole and self._signer.verify(mark.signed_text(), mark.signature, mark.key_id):
+                walk.missing(f"a signed checkpoint names event {mark.sequence}")
 
     async def _walk(self, walk: "_Walk") -> None:
         while walk.whole:

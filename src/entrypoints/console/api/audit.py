@@ -83,8 +83,8 @@ def audit_routes(audit: ShowAudit) -> list[HTTPRouteHandler]:
             headers={"content-disposition": 'attachment; filename="audit.jsonl"'},
         )
 
-    @get("/api/audit/{sequence:int}", operation_id="get_audit_event", tags=["audit"])
-    async def get_audit_event(by: By, sequence: FromPath[int]) -> Response[AuditEventView]:
+    @get("/api/audit/{sequence:str}", operation_id="get_audit_event", tags=["audit"])
+    async def get_audit_event(by: By, sequence: FromPath[str]) -> Response[AuditEventView]:
         """Return one event by its number."""
         return answer(await audit.find(by, sequence))
 
