@@ -95,7 +95,7 @@ class VerifyTrail:
             head=walk.head,
             first_bad=walk.first(),
             checkpoints=walk.checkpoints,
-            last_checkpoint=last,
+            last_checkpoint=walk.last or last,
             copy=state,
             copied=copied.sequence if copied is not None else None,
         )
@@ -180,12 +180,14 @@ class _Walk:
         self.head = ChainHead()
         self.found: list[Break] = []
         self.checkpoints = 0
+        self.last: Checkpoint | None = None
         self.whole = True
         self.differs = False
 
     def check(self, hashes: Mapping[int, bytes], marks: Iterable[Checkpoint]) -> None:
         for mark in marks:
             self.checkpoints += 1
+            self.last = mark
             fault = checkpoint_fault(mark, hashes.get(mark.sequence), self._signer)
             if fault is not None:
                 self.found.append(Break(sequence=mark.sequence, fault=fault))

@@ -110,7 +110,7 @@ def export(output: Path, data_dir: Path | None) -> None:
 
     try:
         administer("audit", data_dir, work)
-    except PermissionError as error:
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise click.ClickException(f"{output}: {error.strerror} - name another file") from error
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -94,7 +94,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
         found = json.loads(line)
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
 
 
 def _folded(value: object) -> object:

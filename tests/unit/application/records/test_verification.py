@@ -121,7 +121,7 @@ def flipped(value: bytes | str | int, bit: int) -> bytes | str | int:
 def test_any_bit_of_any_event_counts(number: int, column: str, bit: int, with_copy: bool) -> None:
     whole = kept()
     row = whole.trail.rows[number - 1]
-    wrong = replace(row, **{column: flipped(getattr(row, column), bit)})  # pyright: ignore[reportArgumentType]
+    wrong = replace(row, **{column: flipped(getattr(row, column), bit)})
     whole.trail.rows[number - 1] = wrong
     whole.trail.rows.sort(key=lambda each: each.sequence)  # by which the database would read them
     assert whole.first_bad(with_copy=with_copy) in {number, wrong.sequence}
@@ -131,7 +131,7 @@ def test_any_bit_of_any_event_counts(number: int, column: str, bit: int, with_co
 def test_any_bit_of_the_noted_end_counts(bit: int, column: str) -> None:
     whole = kept()
     head = whole.trail.head
-    whole.trail.head = replace(head, **{column: flipped(getattr(head, column), bit)})  # pyright: ignore[reportArgumentType]
+    whole.trail.head = replace(head, **{column: flipped(getattr(head, column), bit)})
     expected = EVENTS if column == "hash" else min(whole.trail.head.sequence, EVENTS) + 1
     assert whole.first_bad() == expected
 
@@ -144,7 +144,7 @@ def test_any_bit_of_the_noted_end_counts(bit: int, column: str) -> None:
 def test_any_bit_of_a_checkpoint_counts(number: int, column: str, bit: int) -> None:
     whole = kept()
     mark = whole.trail.checkpoints.pop(number)
-    wrong = replace(mark, **{column: flipped(getattr(mark, column), bit)})  # pyright: ignore[reportArgumentType]
+    wrong = replace(mark, **{column: flipped(getattr(mark, column), bit)})
     whole.trail.checkpoints[wrong.sequence] = wrong
     assert whole.first_bad() == wrong.sequence
 
