@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.secret import Secret
+from domain.settings.catalog import SPECS, SettingValue
 from entrypoints import config_values as values
 from entrypoints.config_sources import ConfigProblem, Sources, Variable
 from entrypoints.failures import EXIT_CONFIGURATION, Failure, StartFailed
@@ -73,6 +74,9 @@ VARIABLES: tuple[Variable, ...] = (
     ),
 )
 
+SETTING_VARIABLES = tuple(Variable(spec.env, None, spec.description) for spec in SPECS)
+"""What settings are where nothing is stored (docs/settings.md)."""
+
 
 class BootConfig(Struct, frozen=True, kw_only=True):
     """Everything fixed at start; what can change while running is a setting in the console.
@@ -84,6 +88,7 @@ class BootConfig(Struct, frozen=True, kw_only=True):
             directory's generated key is filled in (`entrypoints.datadir.with_secrets`).
         trusted_proxies: networks in CIDR notation.
         upstream_allowed_networks: likewise; None means the default of the kind of installation.
+        settings: by key, those that the environment gives.
     """
 
     data_dir: Path
@@ -110,6 +115,7 @@ class BootConfig(Struct, frozen=True, kw_only=True):
     max_connections: int = 0
     shutdown_delay_seconds: int = 0
     shutdown_grace_seconds: int = 30
+    settings: Mapping[str, SettingValue] = {}
 
     def key_ring(self) -> tuple[bytes, ...]:
         """Return the 32-byte keys; the first one seals."""
@@ -157,7 +163,7 @@ def load_config(
         ConfigurationFailed: with all problems at once.
     """
     given = environment() if environ is None else environ
-    sources = Sources(VARIABLES, given, options or {})
+    sources = Sources((*VARIABLES, *SETTING_VARIABLES), given, options or {})
     named = sources.optional("THINKWATCH_CONFIG", values.path)
     sources.read_file(
         named if named is not None else Path("thinkwatch.toml"), required=named is not None
@@ -196,8 +202,14 @@ def load_config(
         shutdown_grace_seconds=sources.value(
             "THINKWATCH_SHUTDOWN_GRACE_SECONDS", values.integer(0, 3600)
         ),
+        settings={
+            spec.key: value
+            for spec in SPECS
+            if (value := sources.optional(spec.env, values.setting(spec))) is not None
+        },
     )
     sources.warn_about_unknown("THINKWATCH_")
+    sources.warn_about_unknown("TW_")
     problems = (*sources.problems, *_cross_checks(config, sources))
     if problems:
         raise ConfigurationFailed(problems)

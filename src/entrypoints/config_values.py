@@ -11,6 +11,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from domain.secret import Secret
+from domain.settings.catalog import SettingSpec, SettingValue
 
 _T = TypeVar("_T")
 
@@ -46,6 +47,18 @@ def path(value: str) -> Path:
     if "\0" in value:
         raise Fault("contains a NUL byte", "give a path")
     return Path(value).expanduser().absolute()
+
+
+def setting(spec: SettingSpec) -> Callable[[str], SettingValue]:
+    """A value of this setting."""
+
+    def parse(value: str) -> SettingValue:
+        try:
+            return spec.parse(value)
+        except ValueError as error:
+            raise Fault(f"is wrong: {error}", "see docs/settings.md") from error
+
+    return parse
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:

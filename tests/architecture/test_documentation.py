@@ -2,7 +2,6 @@
 
 import re
 
-from domain.settings.catalog import SPECS
 from entrypoints import tracing
 from entrypoints.cli import COMMANDS
 from entrypoints.config import VARIABLES
@@ -37,11 +36,6 @@ def test_every_variable_of_traces_that_is_looked_at_is_documented() -> None:
     rows = _table("OpenTelemetry variable")
     documented = {name for row in rows for name in re.findall(r"`(OTEL_[A-Z_]+)`", row[0])}
     assert documented == set(tracing.VARIABLES)
-
-
-def test_every_setting_is_documented_with_its_default() -> None:
-    documented = {name.strip("`"): default for name, default, _ in _table("setting")}
-    assert documented == {spec.key: str(spec.default).lower() for spec in SPECS}
 
 
 def test_every_command_is_documented() -> None:

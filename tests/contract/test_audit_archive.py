@@ -152,3 +152,19 @@ async def test_checkpoints_stay_as_they_were_made(stored: Configuration) -> None
     await stored.archive.add_checkpoint(first)
     await stored.archive.add_checkpoint(replace(first, signature=b"t" * 64))
     assert await stored.archive.checkpoints() == [first]
+
+
+async def test_checkpoints_are_read_by_the_numbers_of_their_events(stored: Configuration) -> None:
+    assert await stored.archive.last_checkpoint() is None
+    made = [
+        Checkpoint(sequence=number, hash=bytes(32), at_ms=1000, key_id="k", signature=b"s" * 64)
+        for number in (9, 3, 6)
+    ]
+    for each in made:
+        await stored.archive.add_checkpoint(each)
+    nine, three, six = made
+    assert await stored.archive.last_checkpoint() == nine
+    assert await stored.archive.checkpoints() == [three, six, nine]
+    assert await stored.archive.checkpoints(after=3, until=6) == [six]
+    assert await stored.archive.checkpoints(after=6) == [nine]
+    assert await stored.archive.checkpoints(until=6) == [three, six]

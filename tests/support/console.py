@@ -10,7 +10,9 @@ from application.ports.unit_of_work import UnitOfWork
 from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
 from tests.support.catalog_services import catalog_services
+from tests.support.configuration import memory_configuration
 from tests.support.identity_services import identity_services
+from tests.support.installation_services import installation_services
 from tests.support.key_services import key_services
 from tests.support.limit_services import limit_services
 from tests.support.people_services import people_services
@@ -29,6 +31,7 @@ def console_over(uow: UnitOfWork, clock: Clock, token: str = "token", **others: 
         keys=key_services(uow, clock),
         routing=routing_services(uow, clock),
         identity=identity_services(uow, clock, token),
+        installation=installation_services(memory_configuration()),
         ids=UuidGenerator(),
         health=HealthChecks({}),
     )

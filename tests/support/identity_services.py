@@ -46,15 +46,15 @@ def identity_services(
     ids, randomness = UuidGenerator(), SystemRandomness()
     tokens, attempts = JwtSessionTokens(Secret(JWT_SECRET)), attempts or MemorySignInAttempts()
     hasher = hasher or Argon2Passwords(time_cost=1, memory_kib=64, lanes=1)
-    passwords = LocalPasswords(uow, hasher, FrequentPasswords(), attempts, clock, randomness)
+    passwords = LocalPasswords(uow, hasher, FrequentPasswords(), attempts, clock, randomness, {})
     cipher = AesGcmCipher((b"k" * 32,), randomness)
     factors = SecondFactors(uow, passwords, TotpCodes(), cipher, clock, randomness)
-    sessions = ConsoleSessions(uow, tokens, clock, ids, randomness)
+    sessions = ConsoleSessions(uow, tokens, clock, ids, randomness, {})
     keys = keys or MemoryKeyDirectory(MemoryStore())
     return IdentityServices(
         edge=edge or ConsoleEdge(),
         clock=clock,
-        access=ConsoleAccess(uow, keys, tokens, clock, Secret(operator_token)),
+        access=ConsoleAccess(uow, keys, tokens, clock, {}, Secret(operator_token)),
         denials=Denials(uow, clock),
         sign_in=SignIn(uow, passwords, factors, sessions),
         sessions=sessions,

@@ -32,6 +32,7 @@ def people_services(
         MemorySignInAttempts(),
         clock,
         randomness,
+        {},
     )
     return PeopleServices(
         users=ManageUsers(uow, hasher, clock, ids),

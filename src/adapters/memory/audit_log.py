@@ -103,9 +103,21 @@ class MemoryAuditArchive(AuditArchive):
         """Return how many events there are."""
         return sum(_matches(row.entry(), wanted) for row in self._trail.rows)
 
-    async def checkpoints(self) -> Sequence[Checkpoint]:
-        """Return all checkpoints, oldest first."""
-        return [each for _, each in sorted(self._trail.checkpoints.items())]
+    async def checkpoints(
+        self, *, after: int | None = None, until: int | None = None
+    ) -> Sequence[Checkpoint]:
+        """Return checkpoints in order."""
+        return [
+            each
+            for _, each in sorted(self._trail.checkpoints.items())
+            if (after is None or each.sequence > after)
+            and (until is None or each.sequence <= until)
+        ]
+
+    async def last_checkpoint(self) -> Checkpoint | None:
+        """Return the checkpoint of the highest number."""
+        found = self._trail.checkpoints
+        return max(found.values(), key=lambda each: each.sequence, default=None)
 
     async def add_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Store a checkpoint, unless there is one for the event."""

@@ -1,18 +1,23 @@
 """What the runtime snapshot is built from, read from process memory."""
 
+from collections.abc import Mapping
+
 from adapters.memory.limit_rows import in_order
 from adapters.memory.store import MemoryStore
 from application.ports.change_feed import Section
 from application.ports.configuration import ConfigurationSource, LimitSet
 from domain.routing.catalog import Catalog
-from domain.settings.catalog import Settings
+from domain.settings.catalog import Settings, SettingValue
 
 
 class MemoryConfigurationSource(ConfigurationSource):
     """Reads what was committed last."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(
+        self, store: MemoryStore, environment: Mapping[str, SettingValue] | None = None
+    ) -> None:
         """`store` is shared with the unit of work that changes it."""
+        self._environment = environment or {}
         self._store = store
 
     async def revisions(self) -> dict[Section, int]:
@@ -25,8 +30,8 @@ class MemoryConfigurationSource(ConfigurationSource):
         return Catalog.of(state.models.values(), state.providers.values())
 
     async def settings(self) -> Settings:
-        """Return stored settings over defaults."""
-        return Settings(dict(self._store.draft.settings))
+        """Return stored settings over those of the environment over defaults."""
+        return Settings(dict(self._store.draft.settings), self._environment)
 
     async def limits(self) -> LimitSet:
         """Return all limits and overrides."""

@@ -15,6 +15,7 @@ from application.ports.repositories import (
     Teams,
     Users,
 )
+from application.ports.setting_history import SettingRevision, StagedSetting
 from domain.access.accounts import Team, User
 from domain.access.invites import Invite
 from domain.access.roles import Assignment, RoleDefinition
@@ -56,6 +57,10 @@ class Draft(Struct):
     now_ms: int = 0
     models: dict[str, Model] = field(default_factory=dict[str, Model])
     settings: dict[str, SettingValue] = field(default_factory=dict[str, SettingValue])
+    staged_settings: dict[str, StagedSetting] = field(default_factory=dict[str, StagedSetting])
+    setting_revisions: dict[int, SettingRevision] = field(
+        default_factory=dict[int, SettingRevision]
+    )
     limits: dict[str, Limit] = field(default_factory=dict[str, Limit])
     overrides: dict[str, Override] = field(default_factory=dict[str, Override])
     sso_providers: dict[str, SsoProvider] = field(default_factory=dict[str, SsoProvider])

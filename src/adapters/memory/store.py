@@ -25,6 +25,7 @@ from adapters.memory.repositories import (
 from adapters.memory.roles import MemoryRoles
 from adapters.memory.second_factors import MemorySecondFactors
 from adapters.memory.sessions import MemorySessions
+from adapters.memory.setting_history import MemorySettingHistory, MemoryStagedSettings
 from adapters.memory.single_sign_on import (
     MemorySsoAttempts,
     MemorySsoIdentities,
@@ -83,6 +84,8 @@ class MemoryTransaction(Transaction):
         self.sso_attempts = MemorySsoAttempts(self._draft)
         self.sessions = MemorySessions(self._draft)
         self.second_factors = MemorySecondFactors(self._draft)
+        self.staged_settings = MemoryStagedSettings(self._draft)
+        self.setting_history = MemorySettingHistory(self._draft)
 
     async def commit(self) -> None:
         """Replace the state, raise revisions, tell the feed."""

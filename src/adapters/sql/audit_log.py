@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Row, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -129,9 +129,24 @@ class SqlAuditArchive(AuditArchive):
         async with database_errors(), self._engine.connect() as connection:
             return (await connection.execute(query)).scalar_one()
 
-    async def checkpoints(self) -> Sequence[Checkpoint]:
-        """Return all checkpoints, oldest first."""
+    async def checkpoints(
+        self, *, after: int | None = None, until: int | None = None
+    ) -> Sequence[Checkpoint]:
+        """Return checkpoints in order."""
         query = select(AuditCheckpointRow).order_by(AuditCheckpointRow.sequence)
+        if after is not None:
+            query = query.where(AuditCheckpointRow.sequence > after)
+        if until is not None:
+            query = query.where(AuditCheckpointRow.sequence <= until)
+        return await self._checkpoints(query)
+
+    async def last_checkpoint(self) -> Checkpoint | None:
+        """Return the checkpoint of the highest number."""
+        query = select(AuditCheckpointRow).order_by(AuditCheckpointRow.sequence.desc())
+        found = await self._checkpoints(query.limit(1))
+        return found[0] if found else None
+
+    async def _checkpoints(self, query: Select[tuple[AuditCheckpointRow]]) -> list[Checkpoint]:
         async with database_errors(), AsyncSession(self._engine) as session:
             rows = (await session.scalars(query)).all()
         return [

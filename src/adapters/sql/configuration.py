@@ -1,6 +1,6 @@
 """What the runtime snapshot is built from, read from PostgreSQL."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
 from sqlalchemy import select
@@ -16,14 +16,17 @@ from adapters.sql.tables import ConfigRevisionRow
 from application.ports.change_feed import Section
 from application.ports.configuration import ConfigurationSource, LimitSet
 from domain.routing.catalog import Catalog
-from domain.settings.catalog import Settings
+from domain.settings.catalog import Settings, SettingValue
 
 
 class SqlConfigurationSource(ConfigurationSource):
     """Reads each section in one REPEATABLE READ transaction, so its queries agree."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        """The engine is disposed by whoever made it."""
+    def __init__(
+        self, engine: AsyncEngine, environment: Mapping[str, SettingValue] | None = None
+    ) -> None:
+        """`environment`: settings this process was started with. The engine is not disposed."""
+        self._environment = environment or {}
         self._engine = engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
@@ -43,9 +46,9 @@ class SqlConfigurationSource(ConfigurationSource):
         return Catalog.of(models, providers)
 
     async def settings(self) -> Settings:
-        """Return stored settings over defaults."""
+        """Return stored settings over those of the environment over defaults."""
         async with self._reading() as session:
-            return Settings(await read_settings(session))
+            return Settings(await read_settings(session), self._environment)
 
     async def limits(self) -> LimitSet:
         """Return all limits and overrides."""

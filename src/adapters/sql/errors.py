@@ -34,6 +34,7 @@ _CONSTRAINTS = {
     "pk_sso_identities": "The identity is linked to a user already.",
     "uq_sso_identities_user": "The user has another identity of this provider already.",
     "pk_sso_attempts": "This state was used before.",
+    "pk_setting_revisions": "Another change is in progress; try again.",
     "pk_roles": "A role with this name exists already.",
     "fk_users_role": "There is no such role, or it is still given to somebody.",
     "fk_role_assignments_role": "There is no such role, or it is still given to somebody.",

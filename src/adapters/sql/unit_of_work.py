@@ -22,6 +22,7 @@ from adapters.sql.roles import SqlRoles
 from adapters.sql.second_factors import SqlSecondFactors
 from adapters.sql.session import Session
 from adapters.sql.sessions import SqlSessions
+from adapters.sql.setting_history import SqlSettingHistory, SqlStagedSettings
 from adapters.sql.settings import SqlStoredSettings
 from adapters.sql.single_sign_on import SqlSsoAttempts, SqlSsoIdentities, SqlSsoProviders
 from adapters.sql.tables import ConfigRevisionRow
@@ -70,6 +71,8 @@ class SqlTransaction(Transaction):
         self.sso_attempts = SqlSsoAttempts(shared)
         self.sessions = SqlSessions(shared)
         self.second_factors = SqlSecondFactors(shared)
+        self.staged_settings = SqlStagedSettings(shared)
+        self.setting_history = SqlSettingHistory(shared)
 
     async def commit(self) -> None:
         """Raise the revisions, chain the audit events, commit, tell the feed."""

@@ -1,5 +1,7 @@
 """Who asks the console: a session or a key (console.md section 2). Read anew for every request."""
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -19,7 +21,7 @@ from domain.errors import CredentialInvalid, OwnerInactive, TokenRequired
 from domain.inference.dialect import Surface
 from domain.keys.secret import is_well_formed, key_hash
 from domain.secret import Secret
-from domain.settings.catalog import Settings
+from domain.settings.catalog import Settings, SettingValue
 
 KEY_PREFIX = "tw-"
 _TOUCH_EVERY_MS = 60_000
@@ -60,9 +62,11 @@ class ConsoleAccess:
         keys: KeyDirectory,
         tokens: SessionTokens,
         clock: Clock,
+        environment: Mapping[str, SettingValue],
         operator_token: Secret | None = None,
     ) -> None:
-        """Take the ports, and the token of whoever has this machine."""
+        """Take the ports, what settings are where nothing is stored, and this machine's token."""
+        self._environment = environment
         self._uow = uow
         self._keys = keys
         self._tokens = tokens
@@ -125,7 +129,7 @@ class ConsoleAccess:
         if user.must_change_password and session.method is SignInMethod.PASSWORD:
             return Admitted(actor=actor, restriction=Restriction.PASSWORD)
         if not session.second_factor:
-            settings = Settings(await tx.settings.all())
+            settings = Settings(await tx.settings.all(), self._environment)
             if totp_required_of(settings, rights.roles):
                 return Admitted(actor=actor, restriction=Restriction.TOTP)
         return Admitted(actor=actor)

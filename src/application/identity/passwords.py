@@ -1,5 +1,7 @@
 """Passwords of local accounts: judged when they are new, and asked for again."""
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -22,7 +24,7 @@ from domain.errors import AccessDenied, InvalidRequest
 from domain.identifiers import UserId
 from domain.records.audit import AuditTarget
 from domain.secret import Secret
-from domain.settings.catalog import Settings
+from domain.settings.catalog import Settings, SettingValue
 
 
 class WrongPassword(AccessDenied):
@@ -52,8 +54,10 @@ class LocalPasswords:
         attempts: SignInAttempts,
         clock: Clock,
         randomness: Randomness,
+        environment: Mapping[str, SettingValue],
     ) -> None:
-        """Take the ports."""
+        """`environment` is what settings are where nothing is stored."""
+        self._environment = environment
         self._uow = uow
         self._hasher = hasher
         self._common = common
@@ -69,7 +73,7 @@ class LocalPasswords:
             ServiceUnavailable: too many are hashed at this moment.
         """
         async with self._uow.begin() as tx:
-            settings = Settings(await tx.settings.all())
+            settings = Settings(await tx.settings.all(), self._environment)
         shortest = max(SHORTEST, settings.integer("security.password_min_length"))
         faults = password_faults(password.reveal(), shortest=shortest)
         if not faults and self._common.has(password):

@@ -1,5 +1,6 @@
 """Console sessions: begin, refresh, end (console.md section 2)."""
 
+from collections.abc import Mapping
 from hashlib import sha256
 
 from msgspec import Struct
@@ -23,7 +24,7 @@ from domain.access.session import (
 from domain.errors import Conflict
 from domain.records.audit import AuditOutcome, AuditTarget
 from domain.secret import Secret
-from domain.settings.catalog import Settings
+from domain.settings.catalog import Settings, SettingValue
 
 _NONCE_BYTES = 32
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
@@ -59,8 +60,10 @@ class ConsoleSessions:
         clock: Clock,
         ids: IdGenerator,
         randomness: Randomness,
+        environment: Mapping[str, SettingValue],
     ) -> None:
-        """Take the ports."""
+        """`environment` is what settings are where nothing is stored."""
+        self._environment = environment
         self._uow = uow
         self._tokens = tokens
         self._clock = clock
@@ -92,7 +95,7 @@ class ConsoleSessions:
             SessionEnded: the user was deleted or deactivated meanwhile.
         """
         now_ms = self._clock.now_ms()
-        settings = Settings(await tx.settings.all())
+        settings = Settings(await tx.settings.all(), self._environment)
         session_id = self._ids.new_id()
         refresh = self._refresh_token(session_id, 1)
         session = Session(

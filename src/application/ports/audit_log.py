@@ -106,8 +106,18 @@ class AuditArchive(Protocol):
         ...
 
     @abstractmethod
-    async def checkpoints(self) -> Sequence[Checkpoint]:
-        """Return all checkpoints, oldest first."""
+    async def checkpoints(
+        self, *, after: int | None = None, until: int | None = None
+    ) -> Sequence[Checkpoint]:
+        """Return the checkpoints of events with a number over `after` and up to `until`, in order.
+
+        None leaves a bound out.
+        """
+        ...
+
+    @abstractmethod
+    async def last_checkpoint(self) -> Checkpoint | None:
+        """Return the checkpoint of the highest number."""
         ...
 
     @abstractmethod

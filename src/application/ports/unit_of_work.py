@@ -21,6 +21,7 @@ from application.ports.repositories import (
     Users,
 )
 from application.ports.sessions import SecondFactors, Sessions
+from application.ports.setting_history import SettingHistory, StagedSettings
 from application.ports.single_sign_on import SsoAttempts, SsoIdentities, SsoProviders
 
 
@@ -46,6 +47,8 @@ class Transaction(Protocol):
     sso_attempts: SsoAttempts
     sessions: Sessions
     second_factors: SecondFactors
+    staged_settings: StagedSettings
+    setting_history: SettingHistory
     audit: AuditRecorder
 
     @abstractmethod

@@ -1,15 +1,34 @@
-"""Every runtime setting: key, type, default, bounds, description."""
+"""Every runtime setting: key, type, default, bounds, description.
 
+The one list from which validation, the REST API, docs/settings.md and the names of environment
+variables are made.
+"""
+
+import re
 from collections.abc import Mapping
+from enum import StrEnum
 
 from msgspec import Struct
 
 type_names = {bool: "a boolean", int: "an integer", str: "a string"}
 SettingValue = bool | int | str
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+
+
+class SettingSource(StrEnum):
+    """Where the value in force comes from."""
+
+    DEFAULT = "default"
+    ENV = "env"
+    DB = "db"
 
 
 class SettingSpec(Struct, frozen=True, kw_only=True):
-    """One setting. Integers have inclusive bounds; strings may have a closed list of choices."""
+    """One setting. Integers have inclusive bounds; strings may have a closed list of choices.
+
+    Attributes:
+        restart: it is read when a process starts; a change waits for the next start.
+    """
 
     key: str
     default: SettingValue
@@ -17,6 +36,34 @@ class SettingSpec(Struct, frozen=True, kw_only=True):
     minimum: int | None = None
     maximum: int | None = None
     choices: tuple[str, ...] | None = None
+    restart: bool = False
+
+    @property
+    def group(self) -> str:
+        """What belongs together: the key up to its first dot."""
+        return self.key.partition(".")[0]
+
+    @property
+    def env(self) -> str:
+        """Name of the environment variable that gives it another default."""
+        return "TW_" + self.key.replace(".", "_").replace("-", "_").upper()
+
+    @property
+    def type_name(self) -> str:
+        """`boolean`, `integer` or `string`."""
+        return type_names[type(self.default)].split()[1]
+
+    def parse(self, text: str) -> SettingValue:
+        """Return the value that `text` writes, as environment variables do.
+
+        Raises:
+            ValueError: as `check`.
+        """
+        if isinstance(self.default, bool):
+            return self.check({"true": True, "false": False}.get(text.lower(), text))
+        if isinstance(self.default, int):
+            return self.check(int(text) if _INTEGER.fullmatch(text) else text)
+        return self.check(text)
 
     def check(self, value: object) -> SettingValue:
         """Return `value` if it is allowed for this setting.
@@ -234,7 +281,8 @@ SPECS: tuple[SettingSpec, ...] = (
         default="interval",
         choices=("interval", "always", "never"),
         description="When records are forced to disk, which only matters for a power cut: every "
-        "100 ms, with every record, or never. Read when a gateway process starts.",
+        "100 ms, with every record, or never.",
+        restart=True,
     ),
 )
 
@@ -242,24 +290,47 @@ CATALOG: Mapping[str, SettingSpec] = {spec.key: spec for spec in SPECS}
 
 
 class Settings(Struct, frozen=True):
-    """Effective settings: stored values over defaults."""
+    """Effective settings: what is stored, else what the environment says, else the default.
+
+    A stored value wins over the environment: it was set later, on purpose, with a reason, and takes
+    effect everywhere at once, while the environment may differ from replica to replica and says
+    what an installation starts with.
+
+    Attributes:
+        values: what is stored.
+        environment: what this process was started with, checked.
+    """
 
     values: Mapping[str, SettingValue] = {}
+    environment: Mapping[str, SettingValue] = {}
+
+    def value(self, key: str) -> SettingValue:
+        """Return a setting of any type."""
+        found = self.values.get(key)
+        if found is None:
+            found = self.environment.get(key)
+        return CATALOG[key].default if found is None else found
+
+    def source(self, key: str) -> SettingSource:
+        """Tell where the value comes from."""
+        if key in self.values:
+            return SettingSource.DB
+        return SettingSource.ENV if key in self.environment else SettingSource.DEFAULT
 
     def integer(self, key: str) -> int:
         """Return an integer setting."""
-        value = self.values.get(key, CATALOG[key].default)
+        value = self.value(key)
         assert isinstance(value, int)
         return value
 
     def flag(self, key: str) -> bool:
         """Return a boolean setting."""
-        value = self.values.get(key, CATALOG[key].default)
+        value = self.value(key)
         assert isinstance(value, bool)
         return value
 
     def text(self, key: str) -> str:
         """Return a string setting."""
-        value = self.values.get(key, CATALOG[key].default)
+        value = self.value(key)
         assert isinstance(value, str)
         return value

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "route": "Explain where requests go; list, drain and reset routes.",
     "requests": "Show the records of requests.",
     "journal": "Look into the journals and replay them.",
+    "audit": "Verify and export the audit trail.",
     "doctor": "Check every dependency and say what to do.",
     "openapi": "Print the OpenAPI document of the console.",
     "version": "Print the version.",

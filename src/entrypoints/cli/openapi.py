@@ -6,6 +6,8 @@ from typing import NoReturn, cast
 import click
 import msgspec
 
+from application.console.audit import ShowAudit
+from application.console.documents import RemoteDocuments
 from application.console.idempotency import IdempotentRequests
 from application.console.key_collection import KeyCollection
 from application.console.key_handovers import KeyHandoverDesk
@@ -24,6 +26,7 @@ from application.console.request_records import RequestRecords
 from application.console.routing.simulation import SimulateRouting
 from application.console.routing.states import RouteStates
 from application.console.service_accounts import ManageServiceAccounts
+from application.console.settings.manage import ManageSettings
 from application.identity.console_access import ConsoleAccess
 from application.identity.credential_resets import CredentialResets
 from application.identity.denials import Denials
@@ -42,6 +45,7 @@ from entrypoints.console.services import (
     CatalogServices,
     Console,
     IdentityServices,
+    InstallationServices,
     KeyServices,
     LimitServices,
     PeopleServices,
@@ -124,6 +128,11 @@ def command(output: Path | None, *, as_json: bool) -> None:
             resets=cast("CredentialResets", _NotCalled()),
             setup=cast("SetUp", _NotCalled()),
             whoami=cast("WhoAmI", _NotCalled()),
+        ),
+        installation=InstallationServices(
+            settings=cast("ManageSettings", _NotCalled()),
+            audit=cast("ShowAudit", _NotCalled()),
+            documents=cast("RemoteDocuments", _NotCalled()),
         ),
         ids=cast("IdGenerator", _NotCalled()),
         health=HealthChecks({}),

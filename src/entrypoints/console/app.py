@@ -11,6 +11,7 @@ from entrypoints.console.api.auth import auth_routes
 from entrypoints.console.api.budget_alerts import budget_alert_routes
 from entrypoints.console.api.budgets import budget_routes
 from entrypoints.console.api.health import console_health_route
+from entrypoints.console.api.installation import installation_routes
 from entrypoints.console.api.invites import invite_routes
 from entrypoints.console.api.key_handovers import handover_routes
 from entrypoints.console.api.keys import key_routes
@@ -91,6 +92,7 @@ def create_console_api(console: Console) -> Litestar:
                 *assignment_routes(console.people.assignments, console.people.requests),
                 *access_routes(console.people.access),
                 *invite_routes(console.people.invites, console.people.requests),
+                *installation_routes(console.installation),
                 *PAGES,
                 *API_DOCS,
                 console_health_route(SystemStatus(console.health, console.system)),

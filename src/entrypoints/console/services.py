@@ -2,10 +2,12 @@
 
 from msgspec import Struct
 
+from application.console.audit import ShowAudit
 from application.console.catalog.models import ManageModels
 from application.console.catalog.prices import ManagePrices
 from application.console.catalog.providers import ManageProviders
 from application.console.catalog.routes import ManageRoutes
+from application.console.documents import RemoteDocuments
 from application.console.idempotency import IdempotentRequests
 from application.console.key_collection import KeyCollection
 from application.console.key_handovers import KeyHandoverDesk
@@ -24,6 +26,7 @@ from application.console.request_records import RequestRecords
 from application.console.routing.simulation import SimulateRouting
 from application.console.routing.states import RouteStates
 from application.console.service_accounts import ManageServiceAccounts
+from application.console.settings.manage import ManageSettings
 from application.identity.console_access import ConsoleAccess
 from application.identity.credential_resets import CredentialResets
 from application.identity.denials import Denials
@@ -105,6 +108,14 @@ class KeyServices(Struct, frozen=True, kw_only=True):
     requests: IdempotentRequests
 
 
+class InstallationServices(Struct, frozen=True, kw_only=True):
+    """Collaborators of the routes about settings, the audit trail and configuration documents."""
+
+    settings: ManageSettings
+    audit: ShowAudit
+    documents: RemoteDocuments
+
+
 class Console(Struct, frozen=True, kw_only=True):
     """Collaborators of the console's routes; without `system` its report is short."""
 
@@ -116,6 +127,7 @@ class Console(Struct, frozen=True, kw_only=True):
     routing: RoutingServices
     people: PeopleServices
     identity: IdentityServices
+    installation: InstallationServices
     ids: IdGenerator
     health: HealthChecks
     system: SystemSources | None = None

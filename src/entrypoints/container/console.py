@@ -31,6 +31,7 @@ from application.console.service_accounts import ManageServiceAccounts
 from entrypoints.console.services import CatalogServices, Console, KeyServices, LimitServices
 from entrypoints.console.system_status import SystemSources
 from entrypoints.container.identity import open_identity, open_passwords
+from entrypoints.container.installation import open_installation
 from entrypoints.container.people import open_people
 from entrypoints.container.process import Process
 from entrypoints.container.routing import open_routing
@@ -69,6 +70,7 @@ def open_console(process: Process, clickhouse: ClickHouse, tokens: ConsoleTokens
         ),
         routing=open_routing(process, uow),
         people=open_people(process, uow, passwords, requests),
+        installation=open_installation(process, uow, clickhouse),
         request_records=RequestRecords(ClickHouseRequestLog(clickhouse), clock=process.clock),
         identity=open_identity(process, uow, passwords, tokens),
         ids=process.ids,

@@ -62,7 +62,7 @@ async def open_gateway(process: Process) -> Gateway:
     pool = ProviderPool(ProvidersByKind(process.cipher, process.transport_of, clock), tasks)
     process.stack.push_async_callback(pool.aclose)
     refresher = SnapshotRefresher(
-        SqlConfigurationSource(process.engine),
+        SqlConfigurationSource(process.engine, process.config.settings),
         process.feed,
         pool,
         runtime,

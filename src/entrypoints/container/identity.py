@@ -32,6 +32,7 @@ def open_passwords(process: Process, uow: UnitOfWork) -> LocalPasswords:
         SqlSignInAttempts(process.engine),
         process.clock,
         process.randomness,
+        process.config.settings,
     )
 
 
@@ -44,7 +45,7 @@ def open_identity(
     attempts = SqlSignInAttempts(process.engine)
     signer = JwtSessionTokens(config.jwt_secret)
     factors = SecondFactors(uow, passwords, TotpCodes(), process.cipher, clock, randomness)
-    sessions = ConsoleSessions(uow, signer, clock, ids, randomness)
+    sessions = ConsoleSessions(uow, signer, clock, ids, randomness, config.settings)
     return IdentityServices(
         edge=ConsoleEdge(
             trusted_proxies=process.trusted_proxies,
@@ -52,7 +53,9 @@ def open_identity(
             cors_origins=config.cors_origins,
         ),
         clock=clock,
-        access=ConsoleAccess(uow, SqlKeyDirectory(process.engine), signer, clock, tokens.operator),
+        access=ConsoleAccess(
+            uow, SqlKeyDirectory(process.engine), signer, clock, config.settings, tokens.operator
+        ),
         denials=Denials(uow, clock),
         sign_in=SignIn(uow, passwords, factors, sessions),
         sessions=sessions,

@@ -17,7 +17,12 @@ def open_routing(process: Process, uow: UnitOfWork) -> RoutingServices:
     reports = RedisRouteHealthFeed(process.redis)
     return RoutingServices(
         simulation=SimulateRouting(
-            uow, reports, codec_by_dialect(), process.clock, process.randomness
+            uow,
+            reports,
+            codec_by_dialect(),
+            process.clock,
+            process.randomness,
+            process.config.settings,
         ),
         states=RouteStates(uow, reports, process.clock),
     )

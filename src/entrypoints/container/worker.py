@@ -12,6 +12,7 @@ from application.jobs.key_lifecycle import KeyLifecycle
 from application.jobs.purge_removed import PurgeRemoved
 from application.jobs.rebuild_budgets import RebuildBudgets
 from application.jobs.store_records import StoreRecords
+from entrypoints.container.installation import ship_audit
 from entrypoints.container.process import Process
 
 
@@ -36,13 +37,14 @@ def run_worker(process: Process, clickhouse: ClickHouse) -> None:
     rebuild = RebuildBudgets(
         process.limit_store,
         ClickHouseLedger(clickhouse),
-        SqlConfigurationSource(process.engine),
+        SqlConfigurationSource(process.engine, process.config.settings),
         SqlLeaderLease(process.engine),
         process.alerts,
         clock=process.clock,
         randomness=process.randomness,
     )
     _tend_keys(process)
+    process.tasks.run_forever("ship-audit", ship_audit(process, clickhouse).run)
     process.tasks.run_forever("rebuild-budgets", rebuild.run)
     process.tasks.run_forever("store-records", store.run)
     process.tasks.run_forever("adopt-journals", adopt.run)

@@ -10,6 +10,7 @@ import pytest
 
 from domain.secret import Secret
 from entrypoints.config import (
+    SETTING_VARIABLES,
     VARIABLES,
     BootConfig,
     ConfigurationFailed,
@@ -241,4 +242,33 @@ def test_the_configuration_reaches_a_child_unchanged_and_shows_no_secret() -> No
 
 def test_every_variable_has_a_usable_default() -> None:
     assert all(variable.default is None or variable.default for variable in VARIABLES)
-    assert set(load({}).sources) == {variable.name for variable in VARIABLES}
+    known = {variable.name for variable in (*VARIABLES, *SETTING_VARIABLES)}
+    assert set(load({}).sources) == known
+
+
+def test_settings_of_the_environment_are_typed_and_survive_the_way_to_a_child() -> None:
+    loaded = load(
+        {
+            "TW_GATEWAY_MAX_JSON_DEPTH": "32",
+            "TW_ROUTING_GUESS_MODEL_BY_PREFIX": "True",
+            "TW_SECURITY_RATE_LIMIT_FAIL_CLOSED": "true",
+        }
+    )
+    assert loaded.config.settings == {
+        "gateway.max_json_depth": 32,
+        "routing.guess_model_by_prefix": True,
+        "security.rate_limit_fail_closed": "true",
+    }
+    wire = to_wire(loaded.config)
+    assert msgspec.json.decode(wire, type=BootConfig, dec_hook=from_wire_hook) == loaded.config
+
+
+@pytest.mark.parametrize("wrong", ["7", "501", "abc", "1_0", "3.5", " 9", "9" * 400])
+def test_a_wrong_setting_of_the_environment_is_one_line(wrong: str) -> None:
+    [line] = problems({"TW_GATEWAY_MAX_JSON_DEPTH": wrong})
+    assert line.startswith("TW_GATEWAY_MAX_JSON_DEPTH is wrong: gateway.max_json_depth must be")
+
+
+def test_a_setting_that_nobody_knows_is_a_warning() -> None:
+    [warning] = load({"TW_GATEWAY_MAX_JSON_DEEP": "9"}).warnings
+    assert "did you mean TW_GATEWAY_MAX_JSON_DEPTH?" in warning

@@ -16,6 +16,7 @@ from adapters.sql.tables.limits import (
 )
 from adapters.sql.tables.people import TeamMemberRow, TeamRow, UserRow
 from adapters.sql.tables.sessions import SecondFactorRow, SessionRow, SignInAttemptRow
+from adapters.sql.tables.setting_history import SettingRevisionRow, StagedSettingRow
 from adapters.sql.tables.settings import ConfigRevisionRow, SettingRow
 from adapters.sql.tables.single_sign_on import SsoAttemptRow, SsoIdentityRow, SsoProviderRow
 
@@ -45,11 +46,13 @@ __all__ = [
     "RouteRow",
     "SecondFactorRow",
     "SessionRow",
+    "SettingRevisionRow",
     "SettingRow",
     "SignInAttemptRow",
     "SsoAttemptRow",
     "SsoIdentityRow",
     "SsoProviderRow",
+    "StagedSettingRow",
     "TeamMemberRow",
     "TeamRow",
     "UserRow",

@@ -22,6 +22,7 @@ from application.console.configuration.planning import Planning, Stored
 from application.console.configuration.providers import ProviderPlanner
 from application.console.configuration.reading import Reading, read_document
 from application.console.configuration.settings import plan_settings
+from application.console.settings.revisions import Values, add_revision
 from application.ports.clock import Clock, IdGenerator, Randomness
 from application.ports.provider import ProviderFactory
 from application.ports.secrets import SecretCipher
@@ -32,6 +33,7 @@ from domain.records.audit import AuditTarget
 
 _SHORTEST_MASKED = 4  # a shorter text is no secret, and masking it would make plans unreadable
 _MASK = "…"
+_REASON = "configuration document"
 
 
 class ApplyConfiguration:
@@ -79,8 +81,15 @@ class ApplyConfiguration:
             secrets = await _carry_out(plan, tx)
             for step in steps:
                 _record(tx, by, step)
+            await self._note_settings(tx, by, planning.stored.settings)
             await tx.commit()
         return Applied(steps=steps, applied=True, secrets=secrets)
+
+    async def _note_settings(self, tx: Transaction, by: Actor, before: Values) -> None:
+        after = await tx.settings.all()
+        if after != before:
+            now_ms = self._clock.now_ms()
+            await add_revision(tx, by, before, after, reason=_REASON, at_ms=now_ms)
 
     async def _planning(self, tx: Transaction, reading: Reading, *, prune: bool) -> Planning:
         return Planning(
@@ -118,7 +127,7 @@ def _record(tx: Transaction, by: Actor, step: Step) -> None:
         AuditTarget(kind=step.kind, name=step.name),
         before={change.field: change.before for change in step.changes} or None,
         after={change.field: change.after for change in step.changes} or None,
-        reason="configuration document",
+        reason=_REASON,
     )
 
 

@@ -1,5 +1,7 @@
 """Where would this request go? The plan that the gateway would make, from stored configuration."""
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from application.console.callers import find_caller
@@ -23,7 +25,7 @@ from domain.routing.exclusion import Exclusion, ExclusionReason
 from domain.routing.naming import model_for
 from domain.routing.plan import RoutePlan, plan_routes
 from domain.routing.standing import UNKNOWN, RouteStanding
-from domain.settings.catalog import Settings
+from domain.settings.catalog import Settings, SettingValue
 
 
 class SimulateRouting:
@@ -36,8 +38,10 @@ class SimulateRouting:
         codec_of: CodecOf,
         clock: Clock,
         randomness: Randomness,
+        environment: Mapping[str, SettingValue] | None = None,
     ) -> None:
-        """`codec_of` reads request bodies as the gateway does."""
+        """`codec_of` reads request bodies as the gateway does; `environment` is of settings."""
+        self._environment = environment or {}
         self._uow = uow
         self._feed = feed
         self._codec_of = codec_of
@@ -113,7 +117,7 @@ class SimulateRouting:
                 )
             return _Stored(
                 catalog=Catalog.of(await tx.models.all(), await tx.providers.all()),
-                settings=Settings(await tx.settings.all()),
+                settings=Settings(await tx.settings.all(), self._environment),
                 caller=caller,
             )
 

@@ -1,0 +1,1 @@
+"""The administrative audit trail: verification, export, copies (audit.md section 2)."""
