@@ -1,10 +1,8 @@
 """The Litestar app of port 3001."""
 
 import msgspec
-from litestar import Litestar, Router
+from litestar import Litestar
 from litestar.di import Provide
-from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, Scope
 
 from entrypoints.asgi import REQUEST_ID, RequestScope
@@ -18,15 +16,15 @@ from entrypoints.console.api.providers import provider_routes
 from entrypoints.console.api.requests import request_routes
 from entrypoints.console.api.routing import routing_routes
 from entrypoints.console.headers import CONSOLE_HEADERS
+from entrypoints.console.openapi import openapi_config
 from entrypoints.console.pages.api_docs import API_DOCS, ApiDocs
 from entrypoints.console.pages.welcome import PAGES
 from entrypoints.console.problems import MEDIA_TYPE, Problem, problem_response
-from entrypoints.console.schemas import ExactNumbers
-from entrypoints.console.security import PUBLIC, actor_of, token_guard
+from entrypoints.console.schemas import ExactNumbers, Structs
+from entrypoints.console.security import actor_of, token_guard
 from entrypoints.console.services import Console
 from entrypoints.console.system_status import SystemStatus
 from entrypoints.health import health_routes
-from entrypoints.version import VERSION
 
 
 def create_console_app(console: Console) -> ASGIApp:
@@ -59,24 +57,8 @@ def create_console_api(console: Console) -> Litestar:
         dependencies={"by": Provide(actor_of, sync_to_thread=False)},
         guards=[token_guard(console.token)],
         exception_handlers={Exception: problem_response},
-        openapi_config=OpenAPIConfig(
-            title="ThinkWatch console",
-            version=VERSION,
-            openapi_router=Router("/api-docs", route_handlers=[], opt={PUBLIC: True}),
-            render_plugins=[ApiDocs(path="/")],
-            components=Components(
-                security_schemes={
-                    "token": SecurityScheme(
-                        type="http",
-                        scheme="bearer",
-                        description="The set-up token of the installation.",
-                    )
-                }
-            ),
-            security=[{"token": []}],
-            use_handler_docstrings=True,
-        ),
-        plugins=[ExactNumbers()],
+        openapi_config=openapi_config(ApiDocs(path="/")),
+        plugins=[ExactNumbers(), Structs()],
         logging_config=None,
     )
 
