@@ -16,6 +16,7 @@ from entrypoints.console.api.providers import provider_routes
 from entrypoints.console.api.requests import request_routes
 from entrypoints.console.api.routing import routing_routes
 from entrypoints.console.headers import CONSOLE_HEADERS
+from entrypoints.console.media_types import require_json
 from entrypoints.console.openapi import openapi_config
 from entrypoints.console.pages.api_docs import API_DOCS, ApiDocs
 from entrypoints.console.pages.welcome import PAGES
@@ -56,6 +57,7 @@ def create_console_api(console: Console) -> Litestar:
         ],
         dependencies={"by": Provide(actor_of, sync_to_thread=False)},
         guards=[token_guard(console.token)],
+        before_request=require_json,
         exception_handlers={Exception: problem_response},
         openapi_config=openapi_config(ApiDocs(path="/")),
         plugins=[ExactNumbers(), Structs()],

@@ -163,30 +163,31 @@ def _complete(operation: Node, method: str, *, is_public: bool) -> None:
     """Add the summary, and the problems that any call of this form may end with."""
     if description := operation.get("description"):
         operation["summary"] = cleandoc(description).split("\n", 1)[0].rstrip(".")
-    statuses = {400, 500, 503}
     if is_public:
         operation["security"] = []
-    else:
-        statuses |= {401, 403}
-    parameters = operation.setdefault("parameters", [])
-    if "requestBody" in operation:
-        statuses |= {404, 413, 415}
-    if any(each["in"] == "path" for each in parameters):
-        statuses.add(404)
-    if method in ("post", "put", "patch", "delete"):
-        statuses.add(409)
-    if _has_parameter(operation, "If-Match"):
-        statuses.add(412)
     responses = operation["responses"]
-    for status in statuses:
+    for status in _statuses(operation, method, is_public=is_public):
         # What the framework says of 400 is its own form of errors, which is never sent.
         if status == 400 or str(status) not in responses:
             responses[str(status)] = {"content": {MEDIA_TYPE: {}}}
     operation["responses"] = dict(sorted(responses.items()))
-    for each in parameters:
+    for each in operation.get("parameters", ()):
         _tidy_parameter(each)
-    if not parameters:
-        del operation["parameters"]
+
+
+def _statuses(operation: Node, method: str, *, is_public: bool) -> set[int]:
+    statuses = {400, 500, 503}
+    if not is_public:
+        statuses |= {401, 403}
+    if operation.get("parameters"):
+        statuses.add(404)  # of what the path names, or a filter
+    if "requestBody" in operation:
+        statuses |= {404, 413, 415}
+    if method in ("post", "put", "patch", "delete"):
+        statuses.add(409)
+    if _has_parameter(operation, "If-Match"):
+        statuses.add(412)
+    return statuses
 
 
 def _add_headers(operation: Node, *, has_etag: bool) -> None:
@@ -207,7 +208,9 @@ def _refer_to_problems(responses: Node) -> set[int]:
     used = {
         int(status)
         for status, response in responses.items()
-        if status.isdigit() and int(status) in _PROBLEMS and MEDIA_TYPE in response.get("content", {})
+        if status.isdigit()
+        and int(status) in _PROBLEMS
+        and MEDIA_TYPE in response.get("content", {})
     }
     for status in used:
         responses[str(status)] = {"$ref": f"#/components/responses/{_PROBLEMS[status][0]}"}

@@ -30,6 +30,9 @@ TITLES = {
     409: "Conflict",
     412: "Precondition failed",
     413: "Request too large",
+    415: "Unsupported media type",
+    422: "Not possible",
+    429: "Too many requests",
     431: "Request header fields too large",
     500: "Internal error",
     502: "Bad gateway",
@@ -47,6 +50,14 @@ _STATUSES: tuple[tuple[type[DomainError], int], ...] = (
     (UpstreamTimeout, 504),
     (UpstreamFailure, 502),
 )
+
+_HTTP_CODES = {
+    400: "invalid_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "request_too_large",
+    415: "unsupported_media_type",
+}
 
 log = structlog.get_logger(__name__)
 
@@ -83,7 +94,8 @@ def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]
         status, code, detail = 400, "invalid_request", error.detail
         errors = _validation_errors(error.extra)
     elif isinstance(error, HTTPException):
-        status, code, detail = error.status_code, "http_error", error.detail
+        status, detail = error.status_code, error.detail
+        code = _HTTP_CODES.get(status, "http_error")
         headers = dict(error.headers or {})
     elif isinstance(error, UnicodeDecodeError | RecursionError):
         # Escape from the framework's body parsing: the caller's fault, not ours.
