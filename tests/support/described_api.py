@@ -1,7 +1,6 @@
 """The console as its OpenAPI document describes it, for tests that go over every operation."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -85,10 +84,3 @@ def an_instance(schema: dict[str, Any], text: str, number: int, depth: int = 0) 
     if kind == "array":
         return [an_instance(schema.get("items", {}), text, number, depth + 1)]
     return {"string": text, "integer": number, "number": number, "boolean": True}.get(str(kind))
-
-
-def texts(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the schema if text fits it."""
-    schema = resolved(schema)
-    if schema.get("type") == "string" and "enum" not in schema:
-        yield schema

@@ -11,7 +11,7 @@ from application.console.configuration.interpolation import Interpolated
 from domain.secret import Secret
 from entrypoints.config import BootConfig
 from entrypoints.console.app import create_console_app
-from entrypoints.container import Container, open_administration, open_container
+from entrypoints.container import Administration, Container, open_administration, open_container
 from entrypoints.gateway.app import create_gateway_app
 from entrypoints.roles import ALL_ROLES, StoreUrls
 from tests.support.acting import OPERATOR
@@ -36,9 +36,13 @@ class WholeProgram:
     config: BootConfig
     stores: StoreUrls
 
+    def administration(self) -> contextlib.AbstractAsyncContextManager[Administration]:
+        """Open what the commands use, on the same stores."""
+        return open_administration(self.config, self.stores)
+
     async def apply(self, **members: Any) -> None:
         """Apply a document of these members, as the command does."""
-        async with open_administration(self.config, self.stores) as administration:
+        async with self.administration() as administration:
             await administration.apply.apply(OPERATOR, Interpolated({"version": 1, **members}))
 
 

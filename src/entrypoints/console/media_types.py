@@ -7,7 +7,6 @@ declared as JSON must not be read as JSON.
 
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import HTTPException
-from litestar.handlers import HTTPRouteHandler
 from litestar.params import BodyKwarg
 
 from entrypoints.asgi import AnyRequest
@@ -21,10 +20,8 @@ def require_json(request: AnyRequest) -> None:
     Raises:
         HTTPException: with status 415 (RFC 9110 section 15.5.16).
     """
-    handler = request.route_handler
-    if not isinstance(handler, HTTPRouteHandler) or handler.parsed_data_field is None:
-        return
-    body = handler.parsed_data_field.kwarg_definition
+    field = request.route_handler.parsed_data_field
+    body = field.kwarg_definition if field is not None else None
     if not isinstance(body, BodyKwarg) or body.media_type is not RequestEncodingType.JSON:
         return
     declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -7,7 +7,7 @@ call may end with, entity tags, the address of what was created, and which calls
 
 from collections.abc import Iterator
 from inspect import cleandoc
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from litestar import Litestar, Router
@@ -261,21 +261,22 @@ def _bound_integers(schema: Node) -> None:
     """Integers are 64 bits wide at most, as in every store behind them."""
     if schema.get("type") == "integer":
         schema.setdefault("format", "int64")
-    for inner in (*schema.get("oneOf", ()), schema.get("items")):
-        if isinstance(inner, dict):
-            _bound_integers(inner)
+    inner: list[Node] = [*schema.get("oneOf", ()), *filter(None, [schema.get("items")])]
+    for each in inner:
+        _bound_integers(each)
 
 
-def _tidy(node: Any) -> None:  # noqa: ANN401 - any JSON
+def _tidy(node: object) -> None:
     """Take the indentation of the source out of descriptions, and default members that say nothing."""
     if isinstance(node, list):
-        for each in node:
+        for each in cast("list[object]", node):
             _tidy(each)
     elif isinstance(node, dict):
-        description = node.get("description")
+        members = cast("dict[str, object]", node)
+        description = members.get("description")
         if isinstance(description, str):
-            node["description"] = cleandoc(description)
-        if node.get("deprecated") is False:
-            del node["deprecated"]
-        for each in node.values():
+            members["description"] = cleandoc(description)
+        if members.get("deprecated") is False:
+            del members["deprecated"]
+        for each in members.values():
             _tidy(each)

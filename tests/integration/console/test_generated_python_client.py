@@ -1,12 +1,22 @@
 """A client that `openapi-python-client` generates from the document works against the console."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from application.console.keys import NewKey
+from domain.inference.dialect import Surface
+from domain.keys.policy import KeyPolicy
+from domain.secret import Secret
+from tests.support.acting import OPERATOR
+from tests.support.answers import answer
 from tests.support.generated_client import GeneratedClient, connect, generate_client
+from tests.support.installation import MODEL, UPSTREAM_KEY, UPSTREAM_MODEL
+from tests.support.openai_bodies import completion
+from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.stores import ClickHouseDatabase
 from tests.support.whole_program import WholeProgram, whole_program
 
@@ -71,6 +81,58 @@ async def test_a_generated_client_lists_creates_reads_changes_and_deletes_a_limi
     missing = await console.call("limits", "get_rule", rule_id)
     assert missing.status == 404
     assert isinstance(missing.parsed, console.model("Problem"))
+
+
+async def test_what_is_set_up_with_a_generated_client_is_served_by_the_gateway(
+    console: GeneratedClient, program: WholeProgram, upstream: ScriptedUpstream
+) -> None:
+    """The way of a new installation; what has no resource yet is done as the commands do it."""
+    await _create_the_first_administrator(program)
+    await _create_a_provider_and_a_model(program, upstream)
+    tested = await console.call("providers", "test_provider", "scripted")
+    assert (tested.status, tested.parsed.ok) == (200, True)
+    key = await _create_a_key(program)
+    said = await _chat(program, upstream, key)
+    assert said == "Hello!"
+
+
+async def _create_the_first_administrator(program: WholeProgram) -> None:
+    async with program.administration() as administration:
+        await administration.administrators.create(OPERATOR, "admin@example.com")
+
+
+async def _create_a_provider_and_a_model(program: WholeProgram, upstream: ScriptedUpstream) -> None:
+    provider = {
+        "name": "scripted",
+        "kind": "openai_compatible",
+        "base_url": upstream.base_url,
+        "credentials": {"api_key": UPSTREAM_KEY},
+    }
+    routes = [{"provider": "scripted", "upstream_model": UPSTREAM_MODEL}]
+    await program.apply(providers=[provider], models=[{"name": MODEL, "routes": routes}])
+    upstream.enqueue(answer(200, body={"object": "list", "data": [{"id": UPSTREAM_MODEL}]}))
+
+
+async def _create_a_key(program: WholeProgram) -> Secret:
+    wanted = NewKey(policy=KeyPolicy(name="first", surfaces=frozenset({Surface.AI_GATEWAY})))
+    async with program.administration() as administration:
+        return (await administration.keys.create(OPERATOR, wanted)).secret
+
+
+async def _chat(program: WholeProgram, upstream: ScriptedUpstream, key: Secret) -> str:
+    """Ask the gateway as soon as it has heard of the model."""
+    headers = {"authorization": f"Bearer {key.reveal()}"}
+    upstream.enqueue(answer(200, body=completion("Hello!")))
+    async with httpx.AsyncClient(base_url=program.gateway_url, headers=headers) as client:
+        async with asyncio.timeout(10):
+            while MODEL not in (await client.get("/v1/models")).text:  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.05)
+        asked = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]}
+        reply = await client.post("/v1/chat/completions", json=asked)
+    assert reply.status_code == 200, reply.text
+    received = (await upstream.next_request(), await upstream.next_request())[1]
+    assert received.header("authorization") == f"Bearer {UPSTREAM_KEY}"
+    return str(reply.json()["choices"][0]["message"]["content"])
 
 
 async def test_a_generated_client_without_a_credential_reads_why_it_is_refused(

@@ -157,7 +157,9 @@ def test_every_operation_refuses_it(
                 continue
             asked += 1
             url = operation.path.format(**sent.path) + (f"?{sent.query}" if sent.query else "")
-            encoded = {name: value.encode("latin-1") for name, value in sent.headers.items()}
+            encoded = [
+                (name.encode(), value.encode("latin-1")) for name, value in sent.headers.items()
+            ]
             answer = http.request(operation.method, url, content=sent.body, headers=encoded)
             refused = answer.headers["content-type"] == "application/problem+json"
             right = (
