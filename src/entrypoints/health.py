@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 from litestar import route
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import ResponseSpec
 from litestar.response import Response
 
 PROBE_TIMEOUT_S = 1.0
@@ -94,6 +95,7 @@ def health_routes(checks: HealthChecks) -> list[HTTPRouteHandler]:
     @route(
         "/health/live",
         http_method=["GET", "HEAD"],
+        operation_id=lambda _, method, __: f"{method.lower()}_liveness",
         opt={"public": True},
         tags=["health"],
     )
@@ -104,8 +106,10 @@ def health_routes(checks: HealthChecks) -> list[HTTPRouteHandler]:
     @route(
         "/health/ready",
         http_method=["GET", "HEAD"],
+        operation_id=lambda _, method, __: f"{method.lower()}_readiness",
         opt={"public": True},
         tags=["health"],
+        responses={503: ResponseSpec(Readiness, generate_examples=False, description="Red.")},
     )
     async def ready() -> Response[Readiness]:
         """Tell whether this process should be given traffic; 503 when not."""

@@ -4,12 +4,19 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from asyncpg.exceptions import DataError as UnsuitableValue
 from asyncpg.exceptions import InterfaceError as DriverInterfaceError
 from asyncpg.exceptions import PostgresError
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    StatementError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from domain.errors import Conflict, DomainError, ServiceUnavailable
+from domain.errors import Conflict, DomainError, InvalidRequest, ServiceUnavailable
 
 DEFAULT_TIMEOUT = 15.0
 
@@ -47,6 +54,9 @@ _CONSTRAINTS = {
 }
 _CONCURRENT = {"40001", "40P01", "55P03"}  # serialisation failure, deadlock, lock not available
 _SCHEMA_MISSING = {"42P01", "42703"}  # undefined table, undefined column
+# NUL in a text (two), number out of range, malformed value (UUID), text too long, time out of range.
+_UNSUITABLE = {"22021", "22P05", "22003", "22P02", "22001", "22008"}
+_NOT_STORABLE = "A value cannot be stored: a text has a character, or a number a size, it may not."
 _INTERRUPTED = {"57014", "25P03"}  # statement timeout, idle in transaction
 
 
@@ -56,15 +66,22 @@ async def database_errors(timeout: float = DEFAULT_TIMEOUT) -> AsyncGenerator[No
 
     Raises:
         Conflict: a constraint was violated or a concurrent transaction won.
+        InvalidRequest: a value cannot be stored: a number out of range, a text with NUL.
         ServiceUnavailable: no connection, no pool slot, or no answer within `timeout` seconds.
     """
     try:
         async with asyncio.timeout(timeout):
             yield
+    except (UnsuitableValue, UnicodeEncodeError) as error:
+        raise InvalidRequest(_NOT_STORABLE) from error
     except IntegrityError as error:
         raise _violation(error) from error
     except (DBAPIError, PostgresError) as error:  # the driver's own errors come from connecting
         raise _translated(error) from error
+    except StatementError as error:  # while a value was made ready for the driver
+        if isinstance(error.orig, OverflowError | ValueError):
+            raise InvalidRequest(_NOT_STORABLE) from error
+        raise
     except (PoolTimeout, TimeoutError) as error:
         raise ServiceUnavailable("The database did not answer in time.") from error
     except (OSError, DriverInterfaceError) as error:
@@ -81,6 +98,8 @@ def _violation(error: IntegrityError) -> DomainError:
 def _translated(error: DBAPIError | PostgresError) -> Exception:
     cause = _cause(error) if isinstance(error, DBAPIError) else error
     state = str(getattr(cause, "sqlstate", None) or "")
+    if state in _UNSUITABLE or isinstance(cause, UnsuitableValue | UnicodeEncodeError):
+        return InvalidRequest(_NOT_STORABLE)
     if state in _CONCURRENT:
         return Conflict("Another change is in progress; try again.")
     if state in _SCHEMA_MISSING:

@@ -41,6 +41,7 @@ from application.ports.clock import Clock, IdGenerator
 from entrypoints.cli.options import json_option
 from entrypoints.console.app import create_console_api
 from entrypoints.console.edge import ConsoleEdge
+from entrypoints.console.openapi import document_json
 from entrypoints.console.services import (
     CatalogServices,
     Console,
@@ -137,8 +138,7 @@ def command(output: Path | None, *, as_json: bool) -> None:
         ids=cast("IdGenerator", _NotCalled()),
         health=HealthChecks({}),
     )
-    schema = create_console_api(console).openapi_schema.to_schema()
-    document = msgspec.json.encode(schema, order="sorted")
+    document = document_json(create_console_api(console))
     text = document if as_json else msgspec.json.format(document, indent=2)
     if output is None:
         click.echo(text)

@@ -1,9 +1,8 @@
 """The Litestar app of port 3001."""
 
 import msgspec
-from litestar import Litestar, Router
+from litestar import Litestar
 from litestar.di import Provide
-from litestar.openapi.config import OpenAPIConfig
 from litestar.types import ASGIApp, Scope
 
 from entrypoints.asgi import REQUEST_ID, RequestScope
@@ -32,18 +31,18 @@ from entrypoints.console.api.setup import setup_routes
 from entrypoints.console.api.teams import team_routes
 from entrypoints.console.api.users import user_routes
 from entrypoints.console.denials import RecordDenials
-from entrypoints.console.documentation import SECURITY, SECURITY_SCHEMES, documented
 from entrypoints.console.headers import CONSOLE_HEADERS, StrictTransport
+from entrypoints.console.media_types import require_json
+from entrypoints.console.openapi import openapi_config
 from entrypoints.console.pages.api_docs import API_DOCS, ApiDocs
 from entrypoints.console.pages.welcome import PAGES
 from entrypoints.console.problems import MEDIA_TYPE, Problem, problem_response
-from entrypoints.console.schemas import ExactNumbers
-from entrypoints.console.security import PUBLIC, actor_of, console_guard, origin_of
+from entrypoints.console.schemas import ExactNumbers, Structs
+from entrypoints.console.security import actor_of, console_guard, origin_of
 from entrypoints.console.services import Console
 from entrypoints.console.system_status import SystemStatus
 from entrypoints.cors import CrossOrigin
 from entrypoints.health import health_routes
-from entrypoints.version import VERSION
 
 _LARGEST_BODY = 8 * 1024 * 1024
 _SENT = (
@@ -65,40 +64,38 @@ def create_console_app(console: Console) -> ASGIApp:
 def create_console_api(console: Console) -> Litestar:
     """Return the bare Litestar app: the source of the OpenAPI document."""
     return Litestar(
-        route_handlers=documented(
-            [
-                *setup_routes(console.identity),
-                *auth_routes(console.identity),
-                *me_routes(console.identity),
-                *session_routes(console.identity),
-                *request_routes(console.request_records),
-                *rule_routes(console.limits.rules, console.limits.requests),
-                *override_routes(console.limits.overrides, console.limits.requests),
-                *standing_routes(console.limits.standings),
-                *budget_routes(console.limits.budgets, console.limits.requests),
-                *budget_alert_routes(console.limits.alerts),
-                *provider_routes(console.catalog.providers, console.limits.requests),
-                *provider_inspection_routes(console.providers),
-                *model_routes(console.catalog.models, console.limits.requests),
-                *model_route_routes(console.catalog.routes, console.limits.requests),
-                *price_routes(console.catalog.prices, console.limits.requests),
-                *routing_routes(console.routing.simulation, console.routing.states),
-                *key_routes(console.keys.keys, console.keys.requests),
-                *handover_routes(console.keys.handovers),
-                *service_account_routes(console.keys.accounts, console.keys.requests),
-                *user_routes(console.people.users, console.people.requests),
-                *team_routes(console.people.teams, console.people.requests),
-                *role_routes(console.people.roles, console.people.requests),
-                *assignment_routes(console.people.assignments, console.people.requests),
-                *access_routes(console.people.access),
-                *invite_routes(console.people.invites, console.people.requests),
-                *installation_routes(console.installation),
-                *PAGES,
-                *API_DOCS,
-                console_health_route(SystemStatus(console.health, console.system)),
-                *health_routes(console.health),
-            ]
-        ),
+        route_handlers=[
+            *setup_routes(console.identity),
+            *auth_routes(console.identity),
+            *me_routes(console.identity),
+            *session_routes(console.identity),
+            *request_routes(console.request_records),
+            *rule_routes(console.limits.rules, console.limits.requests),
+            *override_routes(console.limits.overrides, console.limits.requests),
+            *standing_routes(console.limits.standings),
+            *budget_routes(console.limits.budgets, console.limits.requests),
+            *budget_alert_routes(console.limits.alerts),
+            *provider_routes(console.catalog.providers, console.limits.requests),
+            *provider_inspection_routes(console.providers),
+            *model_routes(console.catalog.models, console.limits.requests),
+            *model_route_routes(console.catalog.routes, console.limits.requests),
+            *price_routes(console.catalog.prices, console.limits.requests),
+            *routing_routes(console.routing.simulation, console.routing.states),
+            *key_routes(console.keys.keys, console.keys.requests),
+            *handover_routes(console.keys.handovers),
+            *service_account_routes(console.keys.accounts, console.keys.requests),
+            *user_routes(console.people.users, console.people.requests),
+            *team_routes(console.people.teams, console.people.requests),
+            *role_routes(console.people.roles, console.people.requests),
+            *assignment_routes(console.people.assignments, console.people.requests),
+            *access_routes(console.people.access),
+            *invite_routes(console.people.invites, console.people.requests),
+            *installation_routes(console.installation),
+            *PAGES,
+            *API_DOCS,
+            console_health_route(SystemStatus(console.health, console.system)),
+            *health_routes(console.health),
+        ],
         dependencies={
             "by": Provide(actor_of, sync_to_thread=False),
             "origin": Provide(origin_of, sync_to_thread=False),
@@ -106,16 +103,9 @@ def create_console_api(console: Console) -> Litestar:
         guards=[console_guard(console.identity.access, console.identity.edge)],
         request_max_body_size=_LARGEST_BODY,
         exception_handlers={Exception: problem_response},
-        openapi_config=OpenAPIConfig(
-            title="ThinkWatch console",
-            version=VERSION,
-            openapi_router=Router("/api-docs", route_handlers=[], opt={PUBLIC: True}),
-            render_plugins=[ApiDocs(path="/")],
-            components=SECURITY_SCHEMES,
-            security=SECURITY,
-            use_handler_docstrings=True,
-        ),
-        plugins=[ExactNumbers()],
+        before_request=require_json,
+        openapi_config=openapi_config(ApiDocs(path="/")),
+        plugins=[ExactNumbers(), Structs()],
         logging_config=None,
     )
 

@@ -32,6 +32,7 @@ TITLES = {
     412: "Precondition failed",
     413: "Request too large",
     415: "Unsupported media type",
+    422: "Not possible",
     429: "Too many requests",
     431: "Request header fields too large",
     500: "Internal error",
@@ -53,6 +54,14 @@ _STATUSES: tuple[tuple[type[DomainError], int], ...] = (
 )
 REFUSED = "refused"
 """Key of the request's state: a list for the refusal, where somebody wants to record it."""
+
+_HTTP_CODES = {
+    400: "invalid_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "request_too_large",
+    415: "unsupported_media_type",
+}
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +102,8 @@ def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]
         status, code, detail = 400, "invalid_request", error.detail
         errors = _validation_errors(error.extra)
     elif isinstance(error, HTTPException):
-        status, code, detail = error.status_code, "http_error", error.detail
+        status, detail = error.status_code, error.detail
+        code = _HTTP_CODES.get(status, "http_error")
         headers = dict(error.headers or {})
     elif isinstance(error, UnicodeDecodeError | RecursionError):
         # Escape from the framework's body parsing: the caller's fault, not ours.

@@ -7,7 +7,6 @@ from typing import cast
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.di import NamedDependency
-from litestar.exceptions import HTTPException
 from litestar.handlers.base import BaseRouteHandler
 from litestar.types import HTTPScope
 
@@ -16,7 +15,7 @@ from domain.access.actor import Actor, Origin
 from domain.access.refusals import CsrfRefused, PasswordChangeRequired, TotpEnrolmentRequired
 from domain.access.session import Restriction
 from domain.secret import Secret
-from entrypoints.asgi import AnyRequest, header_values
+from entrypoints.asgi import AnyRequest
 from entrypoints.console.cookies import read_cookies
 from entrypoints.console.edge import ConsoleEdge
 
@@ -55,18 +54,11 @@ def restriction_of(request: AnyRequest) -> Restriction | None:
     return admitted.restriction
 
 
-class JsonOnly(HTTPException):
-    """A body that is not JSON: a form of another site could have sent it without asking."""
-
-    status_code = 415
-    detail = "Send the body as 'Content-Type: application/json'."
-
-
 def console_guard(access: ConsoleAccess, edge: ConsoleEdge) -> Guard:
     """Return the app-level guard.
 
     It raises what `ConsoleAccess.authenticate` raises, `CsrfRefused` for a page of another site,
-    `JsonOnly`, and the errors of restrictions.
+    and the errors of restrictions.
     """
 
     async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
@@ -74,7 +66,6 @@ def console_guard(access: ConsoleAccess, edge: ConsoleEdge) -> Guard:
         changes = scope["method"] not in _SAFE
         origin = edge.origin(scope)
         scope["state"][ORIGIN] = origin
-        _require_json(scope)
         if changes and not edge.is_own_page(scope):
             raise CsrfRefused("This origin may not change anything here.")
         if handler.opt.get(PUBLIC) is True:
@@ -101,14 +92,3 @@ def _require_unrestricted(restriction: Restriction | None, handler: BaseRouteHan
     if restriction is None or restriction in handler.opt.get(OPEN_WHILE, ()):
         return
     raise PasswordChangeRequired if restriction is Restriction.PASSWORD else TotpEnrolmentRequired
-
-
-def _require_json(scope: HTTPScope) -> None:
-    lengths = header_values(scope, b"content-length")
-    has_body = any(length.strip() != b"0" for length in lengths)
-    if not has_body and not header_values(scope, b"transfer-encoding"):
-        return
-    kinds = header_values(scope, b"content-type")
-    kind = kinds[0].partition(b";")[0].strip().lower() if kinds else b""
-    if kind not in _JSON:
-        raise JsonOnly

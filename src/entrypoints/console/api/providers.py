@@ -18,8 +18,8 @@ from application.console.idempotency import IdempotentRequests
 from application.console.providers import InspectProviders, ModelsOffered, ProviderTest
 from application.console.resources import Outcome, Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
-from entrypoints.console.documentation import problems
 from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
+from entrypoints.console.openapi import problems
 from entrypoints.console.security import By
 
 

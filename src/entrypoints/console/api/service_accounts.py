@@ -20,7 +20,7 @@ from entrypoints.console.security import By
 
 PATH = "/api/service-accounts"
 _ONE = PATH + "/{account_id:str}"
-_TAGS = ["service accounts"]
+_TAGS = ["service-accounts"]
 
 
 class ServiceAccountPage(Page[ServiceAccountView], frozen=True):

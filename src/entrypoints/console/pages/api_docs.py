@@ -15,6 +15,7 @@ from litestar.params import FromPath
 from litestar.response import Response
 
 from entrypoints.asgi import AnyRequest
+from entrypoints.console.openapi import document_json
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -53,14 +54,13 @@ class ApiDocs(OpenAPIRenderPlugin):
 
 @get(
     "/openapi.json",
-    media_type=MediaType.JSON,
     opt={"public": True},
     include_in_schema=False,
     sync_to_thread=False,
 )
-def openapi_document(request: AnyRequest) -> dict[str, object]:
+def openapi_document(request: AnyRequest) -> Response[bytes]:
     """Return the OpenAPI document: what this product can do, nothing of this installation."""
-    return request.app.openapi_schema.to_schema()
+    return Response(document_json(request.app), media_type=MediaType.JSON)
 
 
 @get(
