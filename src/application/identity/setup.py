@@ -1,5 +1,7 @@
 """The first run: whoever has the set-up token makes the first super admin, once."""
 
+from msgspec.structs import replace
+
 from application.identity.passwords import LocalPasswords, store_password, user_target
 from application.ports.clock import Clock, IdGenerator
 from application.ports.sessions import SignInAttempts
@@ -26,7 +28,11 @@ class SetUpClosed(Conflict):
 
 
 class SetUp:
-    """Open while no active super admin has a password."""
+    """Open until an active super admin has got in: by signing in, or by setting up.
+
+    One who was made by a command, with a password that nobody has used yet, does not close it: the
+    link is there for whoever does not have that password.
+    """
 
     def __init__(
         self,
@@ -87,25 +93,29 @@ class SetUp:
         return user
 
     async def _first(self, tx: Transaction, address: str) -> User:
-        """Return the new user, or one who was made a super admin without a password."""
+        """Return the new user, or a super admin of that address who has never got in."""
+        now_ms = self._clock.now_ms()
         present = await tx.users.by_email(address)
         if present is not None and _is_administrator(present):
-            return present
+            user = replace(present, last_sign_in_at_ms=now_ms)
+            await tx.users.update(user)
+            return user
         user = User(
             id=UserId(self._ids.new_id()),
             email=address,
             role=Role.SUPER_ADMIN,
-            created_at_ms=self._clock.now_ms(),
+            created_at_ms=now_ms,
+            last_sign_in_at_ms=now_ms,
         )
         await tx.users.add(user)
         return user
 
 
 async def _is_open(tx: Transaction) -> bool:
-    for user in await tx.users.all():
-        if _is_administrator(user) and await tx.users.password_hash(user.id) is not None:
-            return False
-    return True
+    return not any(
+        _is_administrator(user) and user.last_sign_in_at_ms is not None
+        for user in await tx.users.all()
+    )
 
 
 def _is_administrator(user: User) -> bool:

@@ -50,7 +50,7 @@ async def test_a_drained_route_gets_nothing_in_any_process_until_it_is_taken_bac
     installation.apply({"models": [{"name": "drainable", "routes": ROUTES}]})
     await _until(installation, "drainable", 200)
     drained = await _run(installation, "drain", "drainable@scripted")
-    assert drained[-1].endswith("drained by set-up token")
+    assert drained[-1].endswith("drained by operator")
     await _until(installation, "drainable", 503)
     sent = len(upstream.requests)
     assert await _statuses(installation, "drainable") == {503}

@@ -108,7 +108,7 @@ async def test_settings_are_staged_looked_at_applied_and_rolled_back(office: Off
     history = await office.call("GET", "/api/settings/history", params={"limit": 2})
     assert [each["reason"] for each in history["items"]] == ["too strict", "because"]
     assert (history["total"], history["next_cursor"]) == (3, "2")
-    assert history["items"][0]["actor_name"] == "set-up token"
+    assert history["items"][0]["actor_name"] == "operator"
     assert history["items"][0]["at"].endswith("Z")
 
 
@@ -143,7 +143,7 @@ async def test_the_trail_is_searched_walked_and_read(office: Office) -> None:
     assert rest["next_cursor"] is None
     event = await office.call("GET", "/api/audit/2")
     assert event["action"] == "settings.update"
-    assert event["actor"] == {"kind": "setup", "id": "setup", "name": "set-up token"}
+    assert event["actor"] == {"kind": "system", "id": "operator", "name": "operator"}
     assert (event["before"], event["after"]) == ({DEPTH: 20}, {DEPTH: 21})
     assert event["reason"] == "number 1"
     first = await office.call("GET", "/api/audit/1")

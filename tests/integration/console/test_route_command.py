@@ -139,10 +139,10 @@ async def test_routes_are_listed_drained_brought_back_and_reset(desk: Desk) -> N
         f"{desk.blind.id} big@second m2 0 50 - not tried",
     ]
     dry = await desk.printed("drain", desk.good.id, "--dry-run")
-    assert dry[1].endswith("drained by set-up token")
+    assert dry[1].endswith("drained by operator")
     assert dry[2] == "nothing was changed"
     drained = await desk.printed("drain", "big@first")
-    assert drained[1].endswith("drained by set-up token")
+    assert drained[1].endswith("drained by operator")
     assert [order.drain.drained for order in await desk.orders()] == [True]
     assert (await desk.printed("undrain", "big@first"))[1].endswith("closed")
     assert (await desk.printed("reset", "big@first"))[1].endswith("closed")

@@ -286,7 +286,7 @@ async def test_a_route_is_drained_and_comes_back(office: Office) -> None:
     assert (dry["applied"], dry["item"]["standing"]["drained"]) == (False, True)
     assert await office.orders() == []
     done = await office.call("POST", f"{path}/drain", 200)
-    assert (done["applied"], done["item"]["drained_by"]) == (True, "set-up token")
+    assert (done["applied"], done["item"]["drained_by"]) == (True, "operator")
     assert (done["item"]["standing"]["in_flight"], done["item"]["outcomes"]) == (2, 2)
     (order,) = await office.orders()
     assert (order.in_flight, order.tally.volume, order.drain.drained) == (0, 0, True)

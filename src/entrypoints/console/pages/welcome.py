@@ -15,7 +15,8 @@ _PAGE = """<!doctype html>
 <code>password</code> to <code>POST /api/setup</code>. It opens nothing else.</li>
 <li><code>POST /api/auth/login</code> begins a session; its <code>access_token</code> opens the API as
 <code>Authorization: Bearer TOKEN</code>.</li>
-<li><a href="/openapi.json">The OpenAPI document</a> describes every call, to whoever has signed in.</li>
+<li><a href="/api-docs">The documentation of the API</a> describes every call and can try it;
+<a href="/openapi.json">the OpenAPI document</a> is what clients are generated from.</li>
 <li><code>thinkwatch requests --follow</code>, <code>thinkwatch limits list</code> and
 <code>thinkwatch --help</code> do the same on the command line.</li>
 </ul>
