@@ -19,6 +19,8 @@ from entrypoints.console.app import create_console_api
 from tests.support.console import console_over
 
 PROBLEM = "#/components/schemas/Problem"
+DOCUMENTS = {"/api/audit/export", "/api/config/export"}
+"""Answers that are a document with a form of its own: a stream of lines, a configuration."""
 CHANGES = {"POST", "PUT", "PATCH", "DELETE"}
 
 
@@ -67,6 +69,8 @@ def test_every_handler_has_a_name_a_tag_and_a_description(api: Litestar) -> None
 def test_every_handler_says_what_it_answers_with(api: Litestar) -> None:
     untyped: list[str] = []
     for path, handler in handlers(api):
+        if path in DOCUMENTS:
+            continue
         told = inspect.signature(handler.fn).return_annotation
         shape = get_args(told)[0] if get_origin(told) is Response else told
         if not (isinstance(shape, type) and issubclass(shape, msgspec.Struct)):

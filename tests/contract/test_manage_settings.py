@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from application.console.resources import Versioned
 from application.console.settings.manage import ManageSettings, SettingsChanged
 from application.console.settings.views import SettingView, StagedView
 from application.ports.change_feed import Section
 from application.ports.setting_history import StagedSetting
+from application.resources import Versioned
 from domain.access.actor import Actor, ActorKind
 from domain.access.rights import Held, Rights, statements
 from domain.errors import (

@@ -394,30 +394,6 @@ class TestProviders:
             with pytest.raises(NotFound):
                 await tx.providers.remove(ProviderId(new_id()))
 
-    async def test_a_removed_provider_comes_back_as_it_was(self, stored: Configuration) -> None:
-        provider, other = a_provider(sealed_credentials="v1.k.n.c"), a_provider("other")
-        async with stored.uow.begin() as tx:
-            await tx.providers.add(provider)
-            await tx.providers.add(other)
-            await tx.providers.remove(provider.id)
-            assert list(await tx.providers.all()) == [other]
-            await tx.providers.restore(provider.id)
-            assert sorted(await tx.providers.all(), key=lambda each: each.id) == [provider, other]
-            for not_removed in (other.id, ProviderId(new_id()), ProviderId("no id")):
-                with pytest.raises(NotFound):
-                    await tx.providers.restore(not_removed)
-
-    async def test_a_provider_does_not_come_back_under_a_name_that_is_taken(
-        self, stored: Configuration
-    ) -> None:
-        provider = a_provider()
-        async with stored.uow.begin() as tx:
-            await tx.providers.add(provider)
-            await tx.providers.remove(provider.id)
-            await tx.providers.add(a_provider())
-            with pytest.raises(Conflict, match="name"):
-                await tx.providers.restore(provider.id)
-
     async def test_names_are_unique(self, stored: Configuration) -> None:
         async with stored.uow.begin() as tx:
             await tx.providers.add(a_provider())

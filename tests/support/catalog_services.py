@@ -23,7 +23,7 @@ def catalog_services(uow: UnitOfWork, clock: Clock) -> CatalogServices:
     ids = UuidGenerator()
     factory = ProvidersByKind(cipher(), lambda _spec, _proxy: Http11Transport(_OPTIONS), clock)
     return CatalogServices(
-        providers=ManageProviders(uow, ProviderCredentials(cipher(), factory), ids),
+        providers=ManageProviders(uow, ProviderCredentials(cipher(), factory), clock, ids),
         models=ManageModels(uow, clock, ids),
         routes=ManageRoutes(uow, ids),
         prices=ManagePrices(uow, clock, ids),

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from adapters.memory.repositories import Draft
-from application.ports.change_feed import Section
 from application.ports.people import Invites, ListedUser, UserFilter, UserSearch
 from domain.access.accounts import User
 from domain.access.invites import Invite
@@ -40,22 +39,11 @@ class MemoryUserSearch(UserSearch):
         user = self._draft.removed_users.get(user_id)
         if user is None:
             return None
-        return ListedUser(_alone(user), self._draft.removed_at_ms.get(user_id))
-
-    async def restore(self, user_id: str) -> None:
-        """Undo the removal."""
-        user = self._draft.removed_users.get(user_id)
-        if user is None:
-            raise NotFound("There is no such removed user.")
-        if any(each.email == user.email for each in self._draft.users.values()):
-            raise Conflict("A user with this e-mail address exists already.")
-        del self._draft.removed_users[user_id]
-        self._draft.users[user_id] = _alone(user)
-        self._draft.changed.add(Section.KEYS)
+        return ListedUser(user, self._draft.removed_at_ms.get(user_id))
 
     def _found(self, wanted: UserFilter, reach: Reach) -> list[User]:
         draft = self._draft
-        pool = map(_alone, draft.removed_users.values()) if wanted.removed else draft.users.values()
+        pool = draft.removed_users.values() if wanted.removed else draft.users.values()
         return sorted(
             (
                 each
@@ -97,10 +85,6 @@ class MemoryInvites(Invites):
 
     def _present(self, invite: Invite) -> Invite:
         return replace(invite, team_ids=invite.team_ids & self._draft.teams.keys())
-
-
-def _alone(user: User) -> User:
-    return replace(user, team_ids=frozenset())
 
 
 def _fits(user: User, wanted: UserFilter) -> bool:

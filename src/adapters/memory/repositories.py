@@ -174,6 +174,8 @@ class MemoryTeams(Teams):
                 del self._draft.assignments[each.id]
         for user in list(self._draft.users.values()):
             self._draft.users[user.id] = replace(user, team_ids=user.team_ids - gone)
+        for user in list(self._draft.removed_users.values()):
+            self._draft.removed_users[user.id] = replace(user, team_ids=user.team_ids - gone)
         for key in list(self._draft.keys.values()):
             policy = replace(key.policy, team_ids=key.policy.team_ids - gone)
             self._draft.keys[key.id] = replace(key, policy=policy)
@@ -297,16 +299,6 @@ class MemoryProviders(Providers):
         self._draft.removed_providers[provider_id] = found
         self._draft.removed_at_ms[provider_id] = self._draft.now_ms
         del self._draft.providers[provider_id]
-
-    async def restore(self, provider_id: ProviderId) -> None:
-        """Take the provider back, the last in the order."""
-        provider = self._draft.removed_providers.pop(provider_id, None)
-        if provider is None:
-            raise NotFound("There is no such provider.")
-        if any(other.name == provider.name for other in self._draft.providers.values()):
-            raise Conflict("A provider with this name exists already.")
-        self._draft.providers[provider_id] = provider
-        self._draft.changed.add(Section.CATALOG)
 
     def _existing(self, provider_id: ProviderId) -> ProviderSpec:
         if provider_id not in self._draft.providers:

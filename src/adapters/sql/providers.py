@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Update, func, insert, select, update
 
-from adapters.sql.session import Session, is_id
+from adapters.sql.session import Session
 from adapters.sql.tables import ProviderRow, RouteRow
 from application.ports.change_feed import Section
 from application.ports.repositories import Providers
@@ -94,16 +94,6 @@ class SqlProviders(Providers):
             update(ProviderRow)
             .where(ProviderRow.id == provider_id, _LIVE)
             .values(deleted_at=func.now())
-        )
-
-    async def restore(self, provider_id: ProviderId) -> None:
-        """Take the mark of deletion away."""
-        if not is_id(provider_id):
-            raise NotFound("There is no such provider.")
-        await self._one(
-            update(ProviderRow)
-            .where(ProviderRow.id == provider_id, ProviderRow.deleted_at.is_not(None))
-            .values(deleted_at=None)
         )
 
     async def _one(self, statement: Update) -> None:

@@ -3,15 +3,13 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, and_, false, func, not_, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, and_, false, func, not_, or_, select, true
 
 from adapters.sql.people import user_of
 from adapters.sql.session import Session, is_id
 from adapters.sql.tables import TeamMemberRow, UserRow
-from application.ports.change_feed import Section
 from application.ports.people import ListedUser, UserFilter, UserSearch
 from domain.access.rights import Area, Reach
-from domain.errors import NotFound
 from domain.identifiers import TeamId
 
 
@@ -29,14 +27,7 @@ class SqlUserSearch(UserSearch):
         query = select(UserRow).where(*_conditions(wanted, reach)).order_by(UserRow.id)
         if after is not None:
             query = query.where(UserRow.id > after)
-        rows = await self._session.rows(query.limit(limit))
-        teams: defaultdict[str, set[TeamId]] = defaultdict(set)
-        memberships = await self._session.rows(
-            select(TeamMemberRow).where(TeamMemberRow.user_id.in_([row.id for row in rows]))
-        )
-        for each in memberships:
-            teams[each.user_id].add(TeamId(each.team_id))
-        return [ListedUser(user_of(row, frozenset(teams[row.id])), row.deleted_at) for row in rows]
+        return await self._listed(query.limit(limit))
 
     async def count(self, wanted: UserFilter, reach: Reach) -> int:
         """Count them."""
@@ -48,17 +39,18 @@ class SqlUserSearch(UserSearch):
         """Return a removed user."""
         if not is_id(user_id):
             return None
-        row = await self._session.first(
-            select(UserRow).where(UserRow.id == user_id, UserRow.deleted_at.is_not(None))
-        )
-        return ListedUser(user_of(row, frozenset()), row.deleted_at) if row is not None else None
+        query = select(UserRow).where(UserRow.id == user_id, UserRow.deleted_at.is_not(None))
+        return next(iter(await self._listed(query)), None)
 
-    async def restore(self, user_id: str) -> None:
-        """Undo the removal."""
-        undo = update(UserRow).where(UserRow.id == user_id, UserRow.deleted_at.is_not(None))
-        found = is_id(user_id)
-        if not found or await self._session.change(undo.values(deleted_at=None), Section.KEYS) == 0:
-            raise NotFound("There is no such removed user.")
+    async def _listed(self, query: Select[tuple[UserRow]]) -> list[ListedUser]:
+        rows = await self._session.rows(query)
+        teams: defaultdict[str, set[TeamId]] = defaultdict(set)
+        memberships = await self._session.rows(
+            select(TeamMemberRow).where(TeamMemberRow.user_id.in_([row.id for row in rows]))
+        )
+        for each in memberships:
+            teams[each.user_id].add(TeamId(each.team_id))
+        return [ListedUser(user_of(row, frozenset(teams[row.id])), row.deleted_at) for row in rows]
 
 
 def _conditions(wanted: UserFilter, reach: Reach) -> list[ColumnElement[bool]]:

@@ -9,13 +9,13 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from application.console.resources import MOST_PER_PAGE, Page
 from application.console.settings.manage import number_of
 from application.console.settings.views import moment
 from application.ports.audit_log import AuditArchive, AuditFilter
 from application.ports.unit_of_work import UnitOfWork
 from application.records.export import ExportTrail
 from application.records.verification import CopyState, TrailReport, VerifyTrail
+from application.resources import MOST_PER_PAGE, Page
 from domain.access.actor import Actor
 from domain.access.permissions import Permission
 from domain.errors import InvalidRequest, NotFound, ServiceUnavailable

@@ -26,8 +26,12 @@ from application.console.key_documents import (
     key_view,
     policy_of,
 )
-from application.console.removals import RESTORABLE_MS
-from application.console.resources import (
+from application.console.restoring import find_restorable
+from application.ports.clock import Clock, IdGenerator, Randomness
+from application.ports.key_listing import Condition, KeyFilter
+from application.ports.removed import RemovedKind, RemovedObject
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.resources import (
     Outcome,
     Page,
     Status,
@@ -37,10 +41,6 @@ from application.console.resources import (
     merged,
     require_version,
 )
-from application.ports.clock import Clock, IdGenerator, Randomness
-from application.ports.key_listing import Condition, KeyFilter
-from application.ports.removed import RemovedKind, RemovedObject
-from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.accounts import User, normal_email
 from domain.access.actor import Actor
 from domain.access.permissions import Permission
@@ -253,9 +253,7 @@ class KeyCollection:
         """
         now_ms = self._clock.now_ms()
         async with self._uow.begin(exclusive=True) as tx:
-            found = await tx.removed.find(RemovedKind.KEY, lineage_id)
-            if found is None or found.removed_at_ms <= now_ms - RESTORABLE_MS:
-                raise NotFound(MISSING)
+            found = await find_restorable(tx, RemovedKind.KEY, lineage_id, now_ms, missing=MISSING)
             key = (await tx.key_listing.lineage(found.id, removed=True))[-1]
             owner = await require_on_key(tx, by, Permission.KEYS_DELETE, key)
             await require_may_hand_out(tx, by, owner, key.policy)

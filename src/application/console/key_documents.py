@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from application.console.resources import Versioned, versioned
+from application.resources import Versioned, versioned
 from domain.durations import format_duration, parse_duration
 from domain.errors import InvalidRequest
 from domain.identifiers import TeamId

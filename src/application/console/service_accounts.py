@@ -9,7 +9,10 @@ from msgspec.structs import replace
 
 from application.console.key_acts import require_teams, target_of_user
 from application.console.key_documents import moment
-from application.console.resources import (
+from application.identity.rights import read_gateway_access, read_rights, require_no_more_than
+from application.ports.clock import Clock, IdGenerator
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.resources import (
     Page,
     Versioned,
     check_page,
@@ -18,9 +21,6 @@ from application.console.resources import (
     require_version,
     versioned,
 )
-from application.identity.rights import read_gateway_access, read_rights, require_no_more_than
-from application.ports.clock import Clock, IdGenerator
-from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.accounts import SERVICE_DOMAIN, Role, User, UserKind, UserState
 from domain.access.actor import Actor
 from domain.access.permissions import Permission

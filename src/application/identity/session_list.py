@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from application.console.resources import Page, check_page, page_of
 from application.identity.passwords import signed_in
 from application.identity.rights import read_gateway_access, read_rights, require_no_more_than
 from application.identity.sessions import session_target
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWork
+from application.resources import Page, check_page, page_of
 from domain.access.accounts import User
 from domain.access.actor import Actor
 from domain.access.permissions import Permission

@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from application.console.removals import RESTORABLE_MS
+from application.console.restoring import RESTORABLE_MS
 from application.ports.clock import Clock, Randomness
 from application.ports.leases import LeaderLease
 from application.ports.unit_of_work import UnitOfWork

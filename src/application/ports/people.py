@@ -56,16 +56,6 @@ class UserSearch(Protocol):
         """Return a removed user, who is in no team; None for everybody else."""
         ...
 
-    @abstractmethod
-    async def restore(self, user_id: str) -> None:
-        """Undo the removal; memberships do not come back.
-
-        Raises:
-            NotFound: no removed user has this id.
-            Conflict: the address was taken meanwhile.
-        """
-        ...
-
 
 class Invites(Protocol):
     """Invitations that were neither accepted nor revoked; also those that expired."""

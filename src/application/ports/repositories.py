@@ -220,16 +220,6 @@ class Providers(Protocol):
         """Remove the provider. Raises `NotFound`, or `Conflict`: a route still leads to it."""
         ...
 
-    @abstractmethod
-    async def restore(self, provider_id: ProviderId) -> None:
-        """Bring a removed provider back as it was.
-
-        Raises:
-            NotFound: none with this id was removed.
-            Conflict: the name is taken.
-        """
-        ...
-
 
 class Models(Protocol):
     """Models with their routes. Price rows are only ever added: they are history.

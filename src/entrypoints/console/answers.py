@@ -6,7 +6,7 @@ import msgspec
 from litestar.params import HeaderParameter
 from litestar.response import Response
 
-from application.console.resources import Versioned
+from application.resources import Versioned
 from domain.errors import InvalidRequest
 
 T = TypeVar("T")

@@ -63,7 +63,9 @@ def open_console(process: Process, clickhouse: ClickHouse, tokens: ConsoleTokens
         ),
         providers=InspectProviders(uow, providers, OpenAIChatCodec(), clock, ids),
         catalog=CatalogServices(
-            providers=ManageProviders(uow, ProviderCredentials(process.cipher, providers), ids),
+            providers=ManageProviders(
+                uow, ProviderCredentials(process.cipher, providers), clock, ids
+            ),
             models=ManageModels(uow, clock, ids),
             routes=ManageRoutes(uow, ids),
             prices=ManagePrices(uow, clock, ids),

@@ -144,7 +144,7 @@ async def test_a_provider_with_routes_stays_and_one_without_comes_back(office: O
     assert (await office.call("DELETE", "/api/providers/vendor", 200))["deleted"]
     await office.call("GET", "/api/providers/vendor", 404)
     restored = await office.call("POST", f"/api/providers/{provider['id']}/restore", 200)
-    assert restored == provider
+    assert restored == {**provider, "revision": provider["revision"] + 1}
     for not_deleted in (provider["id"], ABSENT, "vendor"):
         await office.call("POST", f"/api/providers/{not_deleted}/restore", 404)
     assert [each.action for each in await office.trail()] == [

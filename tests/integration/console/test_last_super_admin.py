@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from application.console.people.user_views import UserPatch
 from application.identity.rights import LastSuperAdmin
+from application.ports.removed import RemovedKind
 from domain.access.accounts import UserState
 from domain.access.actor import Actor
 from domain.errors import DomainError, PermissionDenied
@@ -80,8 +81,8 @@ async def _as_before(people: People, *actors: Actor) -> None:
     """Make both super admins again, whatever became of them."""
     async with people.changed() as tx:
         for actor in actors:
-            if await tx.user_search.removed(actor.id) is not None:
-                await tx.user_search.restore(actor.id)
+            if (found := await tx.removed.find(RemovedKind.USER, actor.id)) is not None:
+                await tx.removed.restore(found)
             user = await tx.users.find(UserId(actor.id))
             assert user is not None
             await tx.users.update(replace(user, role="super_admin", state=UserState.ACTIVE))

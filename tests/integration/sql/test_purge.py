@@ -13,13 +13,14 @@ from adapters.memory.leases import MemoryLeaderLease
 from adapters.sql.base import Base, UnixMillis
 from adapters.sql.engine import create_engine
 from adapters.sql.leases import SqlLeaderLease
-from application.console.removals import Removals
 from application.jobs.purge_removed import PurgeRemoved
 from application.ports.audit_log import AuditFilter
 from domain.errors import NotFound
 from tests.support.acting import OPERATOR
+from tests.support.catalog_services import catalog_services
 from tests.support.configuration import Configuration, new_id, sql_configuration
 from tests.support.manual_clock import EvenRandomness, ManualClock
+from tests.support.people_services import people_services
 
 DAY_S = 86_400
 NOW_MS = 1_790_000_000_000
@@ -39,6 +40,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "providers": {"kind": "openai", "sealed_credentials": None},
     "routes": {"prices": []},
     "role_assignments": {"role": "developer"},
+    "invites": {"role": "developer"},
     "key_handovers": {"taken_at": None},
 }
 
@@ -201,18 +203,16 @@ async def test_on_day_29_a_user_is_back_with_the_keys_and_on_day_31_not(
         key = await rows.add(TABLES["api_keys"], owner_id=early["id"])
         late = await rows.add(TABLES["users"], deleted_at=NOW_MS)
         provider = await rows.add(TABLES["providers"], deleted_at=NOW_MS)
-    removals = Removals(stored.audited, clock)
+    users = people_services(stored.audited, clock).users
+    providers = catalog_services(stored.audited, clock).providers
     clock.advance(29 * DAY_S)
-    assert {each.id for each in await removals.users(OPERATOR)} == {early["id"], late["id"]}
-    assert (await removals.restore_user(OPERATOR, early["id"])).email == early["email"]
-    assert [each.id for each in await removals.providers(OPERATOR)] == [provider["id"]]
-    await removals.restore_provider(OPERATOR, provider["id"])
+    assert (await users.restore(OPERATOR, early["id"])).view.email == early["email"]
+    await providers.restore(OPERATOR, provider["id"])
     clock.advance(2 * DAY_S)
-    assert await removals.users(OPERATOR) == []
     with pytest.raises(NotFound):
-        await removals.restore_user(OPERATOR, late["id"])
+        await users.restore(OPERATOR, late["id"])
     with pytest.raises(NotFound):
-        await removals.restore_provider(OPERATOR, provider["id"])
+        await providers.restore(OPERATOR, provider["id"])
     async with stored.uow.begin() as tx:
         assert await tx.keys.find(key["id"]) is not None
         assert [each.id for each in await tx.providers.all()] == [provider["id"]]

@@ -12,7 +12,9 @@ from application.console.catalog.views import ModelView, model_entry, model_view
 from application.console.configuration.document import BareModelEntry
 from application.console.configuration.model_names import check_aliases
 from application.console.configuration.models import check_amounts, model_of
-from application.console.resources import (
+from application.ports.clock import Clock, IdGenerator
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.resources import (
     Outcome,
     Page,
     Status,
@@ -23,8 +25,6 @@ from application.console.resources import (
     require_version,
     versioned,
 )
-from application.ports.clock import Clock, IdGenerator
-from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.actor import Actor
 from domain.access.permissions import Permission
 from domain.errors import Conflict, InvalidRequest, NotFound

@@ -9,9 +9,9 @@ from application.console.catalog.models import existing_model
 from application.console.catalog.views import PriceView, milliseconds, price_view
 from application.console.configuration.amounts import check_price, price_of
 from application.console.configuration.document import PriceEntry
-from application.console.resources import Page, check_page, page_of
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import UnitOfWork
+from application.resources import Page, check_page, page_of
 from domain.access.actor import Actor
 from domain.access.permissions import Permission
 from domain.accounting.pricing import PriceList

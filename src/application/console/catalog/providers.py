@@ -10,7 +10,11 @@ from application.console.catalog.merging import merge_patch, refuse
 from application.console.catalog.rows import VERBS, Row, changes_of, entry_of
 from application.console.configuration.credentials import ProviderCredentials
 from application.console.configuration.document import ProviderEntry
-from application.console.resources import (
+from application.console.restoring import find_restorable
+from application.ports.clock import Clock, IdGenerator
+from application.ports.removed import RemovedKind
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.resources import (
     Outcome,
     Page,
     Status,
@@ -21,8 +25,6 @@ from application.console.resources import (
     require_version,
     versioned,
 )
-from application.ports.clock import IdGenerator
-from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.actor import Actor
 from domain.access.permissions import Permission
 from domain.errors import Conflict, InvalidRequest, NotFound
@@ -104,8 +106,11 @@ class ManageProviders:
     A provider is named by its id or its name.
     """
 
-    def __init__(self, uow: UnitOfWork, credentials: ProviderCredentials, ids: IdGenerator) -> None:
+    def __init__(
+        self, uow: UnitOfWork, credentials: ProviderCredentials, clock: Clock, ids: IdGenerator
+    ) -> None:
         """`credentials` seals them and tries each configuration before it is stored."""
+        self._clock = clock
         self._uow = uow
         self._credentials = credentials
         self._ids = ids
@@ -176,7 +181,7 @@ class ManageProviders:
         return ProviderRemoval(deleted=True, item=gone.view, routes=())
 
     async def restore(self, by: Actor, provider_id: str) -> Versioned[ProviderView]:
-        """Bring a deleted provider back as it was, until it is purged.
+        """Bring back a provider that was deleted within the last 30 days, as it was.
 
         Raises:
             NotFound: none of this id was deleted.
@@ -185,7 +190,14 @@ class ManageProviders:
         """
         by.require(Permission.PROVIDERS_DELETE)
         async with self._uow.begin(exclusive=True) as tx:
-            await tx.providers.restore(ProviderId(provider_id))
+            removed = await find_restorable(
+                tx,
+                RemovedKind.PROVIDER,
+                provider_id,
+                self._clock.now_ms(),
+                missing="There is no deleted provider of this id.",
+            )
+            await tx.removed.restore(removed)
             found = await existing_provider(tx, provider_id)
             shown = self._versioned(found)
             tx.audit.record(by, "provider.restore", _target(found), after=self._recorded(found))

@@ -13,7 +13,9 @@ from application.console.catalog.views import RouteView, route_entry, route_view
 from application.console.configuration.capabilities import capabilities_of
 from application.console.configuration.document import RouteEntry
 from application.console.configuration.routes import RouteTarget, check_route, route_of
-from application.console.resources import (
+from application.ports.clock import IdGenerator
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.resources import (
     Page,
     Versioned,
     check_page,
@@ -21,8 +23,6 @@ from application.console.resources import (
     require_version,
     versioned,
 )
-from application.ports.clock import IdGenerator
-from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.actor import Actor
 from domain.access.permissions import Permission
 from domain.errors import Conflict, InvalidRequest, NotFound

@@ -18,7 +18,9 @@ from application.console.limits.documents import (
 from application.console.limits.names import Names
 from application.console.limits.reach import LimitReach
 from application.console.reach import require_somewhere
-from application.console.resources import (
+from application.ports.clock import Clock, IdGenerator
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.resources import (
     Outcome,
     Page,
     Status,
@@ -30,8 +32,6 @@ from application.console.resources import (
     require_version,
     versioned,
 )
-from application.ports.clock import Clock, IdGenerator
-from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.actor import Actor
 from domain.access.permissions import Permission
 from domain.errors import Conflict, InvalidRequest, NotFound

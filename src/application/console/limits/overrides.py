@@ -9,9 +9,9 @@ from application.console.limits.documents import counted, unit_of, written
 from application.console.limits.names import Names
 from application.console.limits.reach import LimitReach
 from application.console.reach import require_somewhere
-from application.console.resources import check_page
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.resources import check_page
 from domain.access.actor import Actor
 from domain.access.permissions import Permission
 from domain.durations import parse_duration

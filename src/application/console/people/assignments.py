@@ -12,10 +12,10 @@ from application.console.people.changing import (
     moment,
     require_role,
 )
-from application.console.resources import Page, check_page, page_of
 from application.identity.roster import Roster, target_of_team, target_of_user
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import UnitOfWork
+from application.resources import Page, check_page, page_of
 from domain.access.actor import Actor
 from domain.access.permissions import Permission
 from domain.access.rights import Target

@@ -12,11 +12,11 @@ from application.console.people.users import (
     display_name_of,
     require_creation,
 )
-from application.console.resources import Page, check_page, page_of
 from application.identity.passwords import LocalPasswords
 from application.identity.roster import Roster
 from application.ports.clock import Clock, IdGenerator, Randomness
 from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.resources import Page, check_page, page_of
 from domain.access.accounts import Role, User
 from domain.access.actor import Actor, ActorKind, Origin
 from domain.access.invites import (

@@ -3,7 +3,10 @@
 from msgspec import UNSET, Struct, UnsetType
 
 from application.console.people.changing import PeopleChange, changing
-from application.console.resources import (
+from application.identity.roster import Roster
+from application.ports.clock import Clock
+from application.ports.unit_of_work import UnitOfWork
+from application.resources import (
     MOST_PER_PAGE,
     Page,
     Versioned,
@@ -12,9 +15,6 @@ from application.console.resources import (
     require_version,
     versioned,
 )
-from application.identity.roster import Roster
-from application.ports.clock import Clock
-from application.ports.unit_of_work import UnitOfWork
 from domain.access.actor import Actor
 from domain.access.permissions import CATALOGUE, Permission
 from domain.access.rights import Statement, statements

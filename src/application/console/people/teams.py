@@ -13,7 +13,11 @@ from application.console.people.changing import (
     moment,
 )
 from application.console.people.users import audited
-from application.console.resources import (
+from application.identity.roster import target_of_team, target_of_user
+from application.ports.clock import Clock, IdGenerator
+from application.ports.people import UserFilter
+from application.ports.unit_of_work import UnitOfWork
+from application.resources import (
     Page,
     Versioned,
     check_page,
@@ -21,10 +25,6 @@ from application.console.resources import (
     require_version,
     versioned,
 )
-from application.identity.roster import target_of_team, target_of_user
-from application.ports.clock import Clock, IdGenerator
-from application.ports.people import UserFilter
-from application.ports.unit_of_work import UnitOfWork
 from domain.access.accounts import Team, User, UserKind, UserState
 from domain.access.actor import Actor
 from domain.access.permissions import Permission

@@ -6,8 +6,8 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from application.console.people.changing import moment, moment_or_none
-from application.console.resources import Versioned, versioned
 from application.identity.roster import Roster
+from application.resources import Versioned, versioned
 from domain.access.accounts import Role, User, UserState
 
 

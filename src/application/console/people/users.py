@@ -22,7 +22,14 @@ from application.console.people.user_views import (
     user_versioned,
     user_view,
 )
-from application.console.resources import (
+from application.console.restoring import find_restorable
+from application.identity.passwords import LocalPasswords
+from application.identity.roster import Roster, target_of_team, target_of_user
+from application.ports.clock import Clock, IdGenerator
+from application.ports.people import UserFilter
+from application.ports.removed import RemovedKind
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.resources import (
     Outcome,
     Page,
     Status,
@@ -31,11 +38,6 @@ from application.console.resources import (
     each_on_its_own,
     require_version,
 )
-from application.identity.passwords import LocalPasswords
-from application.identity.roster import Roster, target_of_team, target_of_user
-from application.ports.clock import Clock, IdGenerator
-from application.ports.people import UserFilter
-from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.accounts import SERVICE_DOMAIN, User, UserKind, UserState, normal_email
 from domain.access.actor import Actor
 from domain.access.permissions import Permission
@@ -46,8 +48,6 @@ from domain.keys.api_key import KeyState
 from domain.names import title_fault
 from domain.records.audit import AuditTarget
 from domain.secret import Secret
-
-RESTORABLE_MS = 30 * 24 * 3_600_000
 
 
 class UserRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -210,7 +210,7 @@ class ManageUsers:
         return UserRemoval(deleted=not dry_run, item=shown.view, keys=len(keys), sessions=sessions)
 
     async def restore(self, by: Actor, user_id: str) -> Versioned[UserView]:
-        """Undo a removal of the last 30 days. Roles come back, memberships do not.
+        """Undo a removal of the last 30 days; keys, roles and memberships come back with the user.
 
         Raises:
             NotFound: there is no such removed user, or the 30 days are over.
@@ -218,21 +218,22 @@ class ManageUsers:
             Conflict: the address was taken meanwhile.
         """
         async with changing(self._uow, by) as change:
-            found = await change.tx.user_search.removed(user_id)
-            oldest_ms = self._clock.now_ms() - RESTORABLE_MS
-            if found is None or (found.removed_at_ms or 0) <= oldest_ms:
+            removed = await find_restorable(
+                change.tx, RemovedKind.USER, user_id, self._clock.now_ms(), missing=NO_USER
+            )
+            found = await change.tx.user_search.removed(removed.id)
+            if found is None or found.user.kind is not UserKind.PERSON:
                 raise NotFound(NO_USER)
             user = found.user
-            if user.kind is not UserKind.PERSON:
-                raise NotFound(NO_USER)
             change.by.require(
                 Permission.USERS_DELETE,
                 target_of_user(user),
                 seen_by=Permission.USERS_READ,
                 missing=NO_USER,
             )
-            await change.tx.user_search.restore(user.id)
-            made = user_versioned(user, await change.checked([user.id]))
+            await change.tx.removed.restore(removed)
+            after = await change.checked([user.id])
+            made = user_versioned(after.users[user.id], after)
             await change.keep("user.restore", audited(user), after=made.view)
         return made
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from application.console.acts import carry_out
-from application.console.resources import check_page
 from application.console.routing.reports import merged_health, reports_by_route
 from application.console.routing.views import StandingView, provider_name
 from application.ports.clock import Clock
 from application.ports.route_health import RouteHealthFeed
 from application.ports.unit_of_work import UnitOfWork
+from application.resources import check_page
 from domain.access.actor import Actor
 from domain.access.permissions import Permission
 from domain.errors import NotFound

@@ -2,13 +2,6 @@
 
 from collections.abc import Mapping
 
-from application.console.resources import (
-    MOST_PER_PAGE,
-    Page,
-    Versioned,
-    require_version,
-    versioned,
-)
 from application.console.settings.revisions import Values, add_revision, changes_between
 from application.console.settings.views import (
     RevisionView,
@@ -21,6 +14,13 @@ from application.console.settings.views import (
 from application.ports.clock import Clock
 from application.ports.setting_history import SettingChange, StagedSetting
 from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.resources import (
+    MOST_PER_PAGE,
+    Page,
+    Versioned,
+    require_version,
+    versioned,
+)
 from domain.access.actor import Actor
 from domain.access.permissions import Permission
 from domain.errors import Conflict, InvalidRequest, NotFound, ValidationFailed

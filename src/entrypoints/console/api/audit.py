@@ -8,8 +8,8 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Response, Stream
 
 from application.console.audit import AuditEventView, ShowAudit, TrailView
-from application.console.resources import Page
 from application.ports.audit_log import AuditFilter
+from application.resources import Page
 from domain.errors import InvalidRequest
 from domain.records.audit import AuditOutcome
 from entrypoints.console.answers import answer

@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from application.console.idempotency import IdempotentRequests
 from application.console.limits.collection import BudgetCollection, Row
 from application.console.limits.documents import BudgetEntry, BudgetPatch, BudgetView
-from application.console.resources import Outcome, Page
+from application.resources import Outcome, Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.security import By

@@ -16,7 +16,7 @@ from application.console.people.invites import (
     NewInviteView,
 )
 from application.console.people.user_views import UserView
-from application.console.resources import Page
+from application.resources import Page
 from entrypoints.console.answers import answer
 from entrypoints.console.idempotency import IdempotencyKey, asked_by, once_with_secret
 from entrypoints.console.security import PUBLIC, By, From

@@ -12,8 +12,8 @@ from msgspec import Struct, structs
 from application.console.idempotency import IdempotentRequests
 from application.console.key_collection import KeyCollection, KeyQuestion, KeyRow
 from application.console.key_documents import IssuedKeyView, KeyEntry, KeyPatch, KeyView
-from application.console.resources import Outcome, Page
 from application.ports.key_listing import Condition
+from application.resources import Outcome, Page
 from domain.inference.dialect import Surface
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.idempotency import IdempotencyKey, once

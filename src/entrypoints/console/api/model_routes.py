@@ -10,7 +10,7 @@ from application.console.catalog.routes import ManageRoutes, RoutePatch
 from application.console.catalog.views import RouteView
 from application.console.configuration.document import RouteEntry
 from application.console.idempotency import IdempotentRequests
-from application.console.resources import Page
+from application.resources import Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.security import By

@@ -11,7 +11,7 @@ from application.console.catalog.rows import Row
 from application.console.catalog.views import ModelView
 from application.console.configuration.document import BareModelEntry
 from application.console.idempotency import IdempotentRequests
-from application.console.resources import Outcome, Page
+from application.resources import Outcome, Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.security import By

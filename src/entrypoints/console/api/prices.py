@@ -8,7 +8,7 @@ from litestar.response import Response
 from application.console.catalog.prices import ManagePrices, NewPrice, NewPriceOf
 from application.console.catalog.views import PriceView
 from application.console.idempotency import IdempotentRequests
-from application.console.resources import Page
+from application.resources import Page
 from entrypoints.console.answers import answer
 from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.security import By

@@ -16,7 +16,7 @@ from application.console.catalog.rows import Row
 from application.console.configuration.document import ProviderEntry
 from application.console.idempotency import IdempotentRequests
 from application.console.providers import InspectProviders, ModelsOffered, ProviderTest
-from application.console.resources import Outcome, Page
+from application.resources import Outcome, Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.openapi import problems

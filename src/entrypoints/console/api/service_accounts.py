@@ -7,13 +7,13 @@ from litestar.response import Response
 from msgspec import Struct
 
 from application.console.idempotency import IdempotentRequests
-from application.console.resources import Page
 from application.console.service_accounts import (
     ManageServiceAccounts,
     ServiceAccountEntry,
     ServiceAccountPatch,
     ServiceAccountView,
 )
+from application.resources import Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.idempotency import IdempotencyKey, once
 from entrypoints.console.security import By

@@ -6,9 +6,9 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Response
 from msgspec import Struct
 
-from application.console.resources import Page
 from application.console.settings.manage import ManageSettings
 from application.console.settings.views import RevisionView, SettingView, StagedView
+from application.resources import Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.security import By
 

@@ -14,7 +14,7 @@ from application.console.people.teams import (
     TeamRemoval,
     TeamView,
 )
-from application.console.resources import Page
+from application.resources import Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.security import By

@@ -15,7 +15,7 @@ from application.console.people.user_views import (
     UserView,
 )
 from application.console.people.users import ManageUsers, UserRow
-from application.console.resources import Outcome, Page
+from application.resources import Outcome, Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.idempotency import IdempotencyKey, asked_by, once_with_secret
 from entrypoints.console.security import By

@@ -11,7 +11,7 @@ from application.console.people.invites import Acceptance, InviteEntry, InviteWo
 from application.console.people.roles import RoleEntry, RolePatch
 from application.console.people.teams import TeamBody, TeamPatch
 from application.console.people.user_views import UserEntry, UserPatch
-from application.console.people.users import RESTORABLE_MS
+from application.console.restoring import RESTORABLE_MS
 from application.identity.rights import LastSuperAdmin
 from domain.access.actor import Actor, Origin
 from domain.access.invites import LIFETIME_MS
@@ -340,7 +340,8 @@ async def test_after_thirty_days_nobody_comes_back(people: People) -> None:
     assert removed.removed_at_ms is not None
     ahead_ms = removed.removed_at_ms - people.clock.now_ms()
     people.clock.advance((ahead_ms + RESTORABLE_MS - 1000) / 1000)
-    assert (await people.use.users.restore(by, dev)).view.teams == ()
+    teams = (await people.use.users.restore(by, dev)).view.teams
+    assert [each.name for each in teams] == ["red"]
     people.clock.advance(60)
     with pytest.raises(NotFound):
         await people.use.users.restore(by, out)
