@@ -41,6 +41,9 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "routes": {"prices": []},
     "role_assignments": {"role": "developer"},
     "invites": {"role": "developer"},
+    "sso_providers": {"preset": "okta", "state": "draft"},
+    "sso_attempts": {"purpose": "test", "sealed_verifier": "v1.x"},
+    "sessions": {"method": "password", "binding": "network"},
     "key_handovers": {"taken_at": None},
 }
 
@@ -67,6 +70,8 @@ class Rows:
                 row[column.name] = await self._made_up(table, column.name)
         if table.name == "api_keys" and "lineage_id" not in given:
             row["lineage_id"] = row["id"]
+        if table.name == "sso_attempts" and row.get("actor_id") is None:
+            row["purpose"] = "login"
         if table.name == "key_handovers":
             row |= {"sealed_token": "v1.x", "sealed_secret": "v1.x"}
         await self._connection.execute(table.insert().values(row))
