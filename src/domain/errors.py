@@ -198,6 +198,7 @@ class SingleSignOnFailed(AccessDenied):
     Attributes:
         reason: why, from a closed list (`domain.access.sso_failures`); for the log and for tests.
         detail: more for the log and for administrators; it may quote the provider's own words.
+        recorded: it is in the audit trail already.
     """
 
     code = "single_sign_on_failed"
@@ -207,6 +208,7 @@ class SingleSignOnFailed(AccessDenied):
         super().__init__(message)
         self.reason = reason
         self.detail = detail
+        self.recorded = False
 
 
 class InvalidRequest(DomainError):

@@ -22,6 +22,7 @@ OPEN_TO_EVERYBODY = {
     "/api-docs/{path:str}",
     "/api/invites/accept",
     "/api/auth/login",
+    "/api/auth/sso/providers",
     "/api/setup",
     "/health/live",
     "/health/ready",

@@ -5,8 +5,9 @@ import asyncio
 from msgspec.structs import replace
 
 from domain.access.accounts import User
-from domain.access.session import Session, SignInMethod
-from tests.support.configuration import NOW_MS, Configuration, a_user
+from domain.access.session import Session, SignInMethod, SsoSession
+from domain.identifiers import SsoProviderId
+from tests.support.configuration import NOW_MS, Configuration, a_user, new_id
 from tests.support.signing_in import a_session
 
 
@@ -21,7 +22,8 @@ async def kept(stored: Configuration, user: User, *sessions: Session) -> None:
 
 async def test_a_session_comes_back_as_it_was_and_its_user_was_seen(stored: Configuration) -> None:
     user = a_user()
-    session = a_session(user, method=SignInMethod.SSO, generation=3, second_factor=True)
+    sso = SsoSession(provider_id=SsoProviderId(new_id()), sealed_id_token="v1.sealed")
+    session = a_session(user, method=SignInMethod.SSO, generation=3, second_factor=True, sso=sso)
     await kept(stored, user)
     stored.feed.published.clear()
     await kept(stored, user, session)

@@ -11,6 +11,7 @@ from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
 from tests.support.catalog_services import catalog_services
 from tests.support.configuration import memory_configuration
+from tests.support.console_sso import console_sso
 from tests.support.identity_services import identity_services
 from tests.support.installation_services import installation_services
 from tests.support.key_services import key_services
@@ -31,6 +32,7 @@ def console_over(uow: UnitOfWork, clock: Clock, token: str = "token", **others: 
         keys=key_services(uow, clock),
         routing=routing_services(uow, clock),
         identity=identity_services(uow, clock, token),
+        single_sign_on=console_sso(uow, clock),
         installation=installation_services(memory_configuration()),
         ids=UuidGenerator(),
         health=HealthChecks({}),

@@ -8,9 +8,9 @@ from adapters.sql.session import Session as Statements
 from adapters.sql.session import is_id
 from adapters.sql.tables import SessionRow, UserRow
 from application.ports.sessions import Sessions
-from domain.access.session import Session, SignInMethod
+from domain.access.session import Session, SignInMethod, SsoSession
 from domain.errors import NotFound
-from domain.identifiers import UserId
+from domain.identifiers import SsoProviderId, UserId
 
 _SWEPT_AT_ONCE = 100
 _Row = SessionRow
@@ -56,6 +56,8 @@ class SqlSessions(Sessions):
                 idle_ms=session.idle_ms,
                 expires_at=session.expires_at_ms,
                 second_factor=session.second_factor,
+                sso_provider_id=None if session.sso is None else session.sso.provider_id,
+                sealed_id_token=None if session.sso is None else session.sso.sealed_id_token,
             )
         )
 
@@ -121,6 +123,11 @@ class SqlSessions(Sessions):
 
 
 def _session(row: SessionRow) -> Session:
+    sso: SsoSession | None = None
+    if row.sso_provider_id is not None:
+        sso = SsoSession(
+            provider_id=SsoProviderId(row.sso_provider_id), sealed_id_token=row.sealed_id_token
+        )
     return Session(
         id=row.id,
         user_id=UserId(row.user_id),
@@ -137,4 +144,5 @@ def _session(row: SessionRow) -> Session:
         idle_ms=row.idle_ms,
         expires_at_ms=row.expires_at,
         second_factor=row.second_factor,
+        sso=sso,
     )

@@ -18,6 +18,7 @@ from domain.access.session import (
     IpBinding,
     Session,
     SignInMethod,
+    SsoSession,
     device_of,
     network_of,
 )
@@ -78,6 +79,7 @@ class ConsoleSessions:
         *,
         method: SignInMethod,
         second_factor: bool = False,
+        sso: SsoSession | None = None,
     ) -> SessionGrant:
         """Begin a session for a user who has proved who he is, inside the caller's transaction.
 
@@ -90,6 +92,7 @@ class ConsoleSessions:
             origin: where the session is used from; its tokens count there only.
             method: how the user has proved who he is.
             second_factor: whether with a second factor; of single sign-on the provider may vouch.
+            sso: the identity provider, when it was one.
 
         Raises:
             SessionEnded: the user was deleted or deactivated meanwhile.
@@ -113,6 +116,7 @@ class ConsoleSessions:
             idle_ms=settings.integer("session.idle_minutes") * _MINUTE_MS,
             expires_at_ms=now_ms + settings.integer("session.lifetime_hours") * _HOUR_MS,
             second_factor=second_factor,
+            sso=sso,
         )
         await tx.sessions.add(session)
         require_active(await tx.users.find(user.id))
@@ -153,15 +157,17 @@ class ConsoleSessions:
             await tx.commit()
         return self._grant(renewed, following, now_ms)
 
-    async def sign_out(self, by: Actor) -> None:
-        """End the session that `by` acts in; nothing for a key."""
+    async def sign_out(self, by: Actor) -> Session | None:
+        """End the session that `by` acts in and return it as it was; nothing for a key."""
         if by.session_id is None:
-            return
+            return None
         async with self._uow.begin() as tx:
+            session = await tx.sessions.find(by.session_id)
             if await tx.sessions.remove(by.session_id):
                 target = AuditTarget(kind="session", id=by.session_id, name=by.name)
                 tx.audit.record(by, "session.end", target)
                 await tx.commit()
+        return session
 
     async def _end_family(
         self, tx: Transaction, session: Session, user: User, origin: Origin

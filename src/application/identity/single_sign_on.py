@@ -403,6 +403,7 @@ class SingleSignOn:
                 outcome=AuditOutcome.DENIED,
             )
             await tx.commit()
+        failure.recorded = True
 
     def _token(self) -> Secret:
         raw = self._randomness.token_bytes(_RANDOM_BYTES)

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from domain.access.refusals import SessionElsewhere, SessionEnded
-from domain.identifiers import UserId
+from domain.identifiers import SsoProviderId, UserId
 
 ACCESS_LIFETIME_MS = 5 * 60_000
 """An access token is refreshed this often."""
@@ -42,6 +42,18 @@ class Restriction(StrEnum):
     TOTP = "totp_enrolment_required"
 
 
+class SsoSession(Struct, frozen=True, kw_only=True):
+    """Which identity provider a session came from.
+
+    Attributes:
+        sealed_id_token: an envelope of the `SecretCipher` around the hint that a logout there
+            wants; None: signing out here does not sign out there.
+    """
+
+    provider_id: SsoProviderId
+    sealed_id_token: str | None = None
+
+
 class Session(Struct, frozen=True, kw_only=True):
     """A session as the server keeps it. Its tokens are worth nothing without it.
 
@@ -55,6 +67,7 @@ class Session(Struct, frozen=True, kw_only=True):
         idle_ms: it ends when it was not used for this long.
         expires_at_ms: it ends then, however much it is used.
         second_factor: proved with a second factor as well.
+        sso: where it came from; None: from a password.
     """
 
     id: str
@@ -72,6 +85,7 @@ class Session(Struct, frozen=True, kw_only=True):
     idle_ms: int
     expires_at_ms: int
     second_factor: bool = False
+    sso: SsoSession | None = None
 
     def is_over(self, now_ms: int) -> bool:
         """Tell whether it has ended by itself."""

@@ -53,6 +53,31 @@ class SsoFailure(StrEnum):
     USER_INACTIVE = "user_inactive"
 
 
+PROVIDER_FAULTS = frozenset(
+    {
+        SsoFailure.UNREACHABLE,
+        SsoFailure.INVALID_ANSWER,
+        SsoFailure.INSECURE_ADDRESS,
+        SsoFailure.CLIENT_REFUSED,
+        SsoFailure.CLIENT_AUTH_UNSUPPORTED,
+        SsoFailure.NO_ID_TOKEN,
+        SsoFailure.INVALID_TOKEN,
+        SsoFailure.ALGORITHM_NOT_ALLOWED,
+        SsoFailure.UNKNOWN_KEY,
+        SsoFailure.BAD_SIGNATURE,
+        SsoFailure.WRONG_ISSUER,
+        SsoFailure.WRONG_AUDIENCE,
+        SsoFailure.WRONG_AUTHORIZED_PARTY,
+        SsoFailure.WRONG_NONCE,
+        SsoFailure.WRONG_ACCESS_TOKEN,
+        SsoFailure.TOKEN_EXPIRED,
+        SsoFailure.TOKEN_FROM_FUTURE,
+        SsoFailure.WRONG_SUBJECT,
+        SsoFailure.GROUPS_NOT_SENT,
+    }
+)
+"""What the provider has to answer for; everything else is a refusal of whoever signs in."""
+
 _PROVIDER = "The identity provider could not be used; an administrator finds the reason in the log."
 _ANSWER = "The identity provider's answer was not valid, so nobody was signed in. Try again."
 _START_AGAIN = "This sign-in is no longer valid. Start again from the sign-in page."

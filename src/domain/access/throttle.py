@@ -52,6 +52,7 @@ class Throttle(Struct, frozen=True):
 
 FREE_OF_ACCOUNT = 5
 FREE_OF_NETWORK = 50
+FREE_OF_SSO = 50
 
 
 def account_throttle(account: str, ip: str | None) -> Throttle:
@@ -63,3 +64,11 @@ def account_throttle(account: str, ip: str | None) -> Throttle:
 def network_throttle(ip: str | None) -> Throttle:
     """Return the throttle of a network over all accounts."""
     return Throttle(f"network {network_of(ip)}", FREE_OF_NETWORK)
+
+
+def sso_throttle(ip: str | None) -> Throttle:
+    """Return the throttle of rounds to identity providers that a network has not finished.
+
+    It is not that of passwords: a page elsewhere can make a browser begin rounds.
+    """
+    return Throttle(f"sso {network_of(ip)}", FREE_OF_SSO)

@@ -51,6 +51,7 @@ from entrypoints.console.services import (
     LimitServices,
     PeopleServices,
     RoutingServices,
+    SsoServices,
 )
 from entrypoints.health import HealthChecks
 
@@ -130,6 +131,7 @@ def command(output: Path | None, *, as_json: bool) -> None:
             setup=cast("SetUp", _NotCalled()),
             whoami=cast("WhoAmI", _NotCalled()),
         ),
+        single_sign_on=cast("SsoServices", _Group()),
         installation=InstallationServices(
             settings=cast("ManageSettings", _NotCalled()),
             audit=cast("ShowAudit", _NotCalled()),

@@ -28,6 +28,8 @@ from entrypoints.console.api.routing import routing_routes
 from entrypoints.console.api.service_accounts import service_account_routes
 from entrypoints.console.api.sessions import session_routes
 from entrypoints.console.api.setup import setup_routes
+from entrypoints.console.api.single_sign_on import own_link_routes, sso_routes
+from entrypoints.console.api.sso_providers import sso_lifecycle_routes, sso_provider_routes
 from entrypoints.console.api.teams import team_routes
 from entrypoints.console.api.users import user_routes
 from entrypoints.console.denials import RecordDenials
@@ -66,7 +68,11 @@ def create_console_api(console: Console) -> Litestar:
     return Litestar(
         route_handlers=[
             *setup_routes(console.identity),
-            *auth_routes(console.identity),
+            *auth_routes(console.identity, console.single_sign_on.sign_in),
+            *sso_routes(console.identity, console.single_sign_on.sign_in),
+            *own_link_routes(console.identity, console.single_sign_on.links),
+            *sso_provider_routes(console.identity, console.single_sign_on),
+            *sso_lifecycle_routes(console.identity, console.single_sign_on),
             *me_routes(console.identity),
             *session_routes(console.identity),
             *request_routes(console.request_records),

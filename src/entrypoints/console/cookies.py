@@ -6,10 +6,12 @@ from litestar.datastructures import Cookie
 from msgspec import Struct
 
 from application.identity.sessions import SessionGrant
+from application.identity.single_sign_on import Begun
 from domain.secret import Secret
 
 _PREFIX = "__Host-"
 ACCESS, REFRESH, CSRF = "tw_access", "tw_refresh", "tw_csrf"
+SSO = "tw_sso"
 
 
 class SessionCookies(Struct, frozen=True):
@@ -43,6 +45,23 @@ def session_cookies(grant: SessionGrant, *, https: bool, now_ms: int) -> list[Co
 def no_cookies(*, https: bool) -> list[Cookie]:
     """Return what makes a browser forget them."""
     return [_cookie(name, "", 0, https=https) for name in (ACCESS, REFRESH, CSRF)]
+
+
+def binding_cookie(begun: Begun, *, https: bool, now_ms: int) -> Cookie:
+    """Return what ties a round to an identity provider to the browser that begins it."""
+    lasts_s = max(0, (begun.expires_at_ms - now_ms) // 1000)
+    return _cookie(SSO, begun.binding.reveal(), lasts_s, https=https)
+
+
+def read_binding(cookies: Mapping[str, str], *, https: bool) -> Secret | None:
+    """Return what `binding_cookie` has set in this browser."""
+    value = cookies.get(_name(SSO, https=https))
+    return Secret(value) if value else None
+
+
+def no_binding(*, https: bool) -> Cookie:
+    """Return what makes a browser forget it."""
+    return _cookie(SSO, "", 0, https=https)
 
 
 def _cookie(name: str, value: str, max_age_s: int, *, https: bool) -> Cookie:

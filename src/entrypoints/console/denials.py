@@ -14,7 +14,7 @@ from domain.access.refusals import (
     TooManyAttempts,
     TotpRequired,
 )
-from domain.errors import AuthenticationFailed, DomainError, TokenRequired
+from domain.errors import AuthenticationFailed, DomainError, SingleSignOnFailed, TokenRequired
 from domain.records.audit import AuditOutcome, AuditTarget
 from entrypoints.console.problems import REFUSED
 from entrypoints.console.security import ACTOR, ORIGIN
@@ -73,6 +73,8 @@ class RecordDenials:
 def _is_ordinary(error: DomainError) -> bool:
     if isinstance(error, SessionEnded):
         return error.ordinary
+    if isinstance(error, SingleSignOnFailed):
+        return error.recorded
     if isinstance(error, TokenRequired):
         return not isinstance(error, TokenRefused)
     return isinstance(error, TotpRequired)

@@ -1,5 +1,6 @@
 """How a request reached the console: from where, over what, by whose page."""
 
+import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -7,9 +8,11 @@ from litestar.types import HTTPScope
 from msgspec import Struct
 
 from domain.access.actor import Origin
+from domain.errors import InvalidRequest
 from entrypoints.asgi import REQUEST_ID, header_values
 from entrypoints.client_address import Networks, client_address, forwarded_protocol
 
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -40,6 +43,20 @@ class ConsoleEdge(Struct, frozen=True, kw_only=True):
         if scope["scheme"] == "https" or (self.public_url or "").startswith("https://"):
             return True
         return forwarded_protocol(scope, self.trusted_proxies) == "https"
+
+    def own_url(self, scope: HTTPScope, path: str) -> str:
+        """Return the address of `path` here: under the configured URL, or as this request came.
+
+        Raises:
+            InvalidRequest: nothing is configured, and `Host` is none.
+        """
+        if self.public_url is not None:
+            return self.public_url.rstrip("/") + path
+        hosts = header_values(scope, b"host")
+        host = hosts[0].decode("latin-1") if hosts else ""
+        if not _HOST.fullmatch(host):
+            raise InvalidRequest("The 'Host' header is not a host.")
+        return f"{'https' if self.is_https(scope) else 'http'}://{host}{path}"
 
     def is_local(self, scope: HTTPScope, origin: Origin) -> bool:
         """Tell whether a request comes from this machine: by loopback, or by an address of its own."""

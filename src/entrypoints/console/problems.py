@@ -6,6 +6,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Response
 
 from domain.access.refusals import TooManyAttempts
+from domain.access.sso_failures import PROVIDER_FAULTS, SsoFailure
 from domain.errors import (
     AuthenticationFailed,
     Conflict,
@@ -14,6 +15,7 @@ from domain.errors import (
     NotFound,
     PreconditionFailed,
     ServiceUnavailable,
+    SingleSignOnFailed,
     TokenRequired,
     UpstreamFailure,
     UpstreamTimeout,
@@ -90,8 +92,10 @@ def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]
     status, code, detail, errors = 500, "internal_error", "The request failed.", []
     headers: dict[str, str] = {}
     if isinstance(error, DomainError):
-        status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 403)
+        status = _status_of(error)
         code, detail, errors = error.code, error.message, _field_errors(error)
+        if isinstance(error, SingleSignOnFailed):
+            code = error.reason
         if status == 401:
             headers["WWW-Authenticate"] = 'Bearer realm="thinkwatch console"'
         if status in {401, 403, 429}:
@@ -123,6 +127,14 @@ def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]
         media_type=MEDIA_TYPE,
         headers=headers,
     )
+
+
+def _status_of(error: DomainError) -> int:
+    if isinstance(error, SingleSignOnFailed):
+        if error.reason in PROVIDER_FAULTS:
+            return 502
+        return 409 if error.reason == SsoFailure.NOT_DISCOVERED else 403
+    return next((status for kind, status in _STATUSES if isinstance(error, kind)), 403)
 
 
 def _field_errors(error: DomainError) -> list[FieldError]:

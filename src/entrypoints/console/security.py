@@ -14,6 +14,7 @@ from application.identity.console_access import Admitted, ConsoleAccess, Shown
 from domain.access.actor import Actor, Origin
 from domain.access.refusals import CsrfRefused, PasswordChangeRequired, TotpEnrolmentRequired
 from domain.access.session import Restriction
+from domain.errors import AccessDenied, AuthenticationFailed, TokenRequired
 from domain.secret import Secret
 from entrypoints.asgi import AnyRequest
 from entrypoints.console.cookies import read_cookies
@@ -54,6 +55,20 @@ def restriction_of(request: AnyRequest) -> Restriction | None:
     return admitted.restriction
 
 
+async def actor_if_any(
+    access: ConsoleAccess, edge: ConsoleEdge, request: AnyRequest, origin: Origin
+) -> Actor | None:
+    """Return who asks, for safe handlers that are public and still want to know.
+
+    None: nobody, somebody whose session is over, or somebody who has to do something else first.
+    """
+    try:
+        admitted = await access.authenticate(_shown(request, edge, origin), origin)
+    except (AccessDenied, AuthenticationFailed, TokenRequired):
+        return None
+    return admitted.actor if admitted.restriction is None else None
+
+
 def console_guard(access: ConsoleAccess, edge: ConsoleEdge) -> Guard:
     """Return the app-level guard.
 
@@ -63,29 +78,32 @@ def console_guard(access: ConsoleAccess, edge: ConsoleEdge) -> Guard:
 
     async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         scope = cast("HTTPScope", connection.scope)
-        changes = scope["method"] not in _SAFE
         origin = edge.origin(scope)
         scope["state"][ORIGIN] = origin
-        if changes and not edge.is_own_page(scope):
+        if scope["method"] not in _SAFE and not edge.is_own_page(scope):
             raise CsrfRefused("This origin may not change anything here.")
         if handler.opt.get(PUBLIC) is True:
             return
-        sent = _BEARER.fullmatch(connection.headers.get("authorization", "").strip())
-        csrf = connection.headers.get("x-csrf-token")
-        cookies = read_cookies(connection.cookies, https=edge.is_https(scope))
-        shown = Shown(
-            bearer=Secret(sent[1]) if sent is not None else None,
-            cookie=cookies.access,
-            csrf=Secret(csrf) if csrf else None,
-            changes=changes,
-            local=edge.is_local(scope, origin),
-        )
-        admitted = await access.authenticate(shown, origin)
+        admitted = await access.authenticate(_shown(connection, edge, origin), origin)
         scope["state"][ADMITTED] = admitted
         scope["state"][ACTOR] = admitted.actor
         _require_unrestricted(admitted.restriction, handler)
 
     return guard
+
+
+def _shown(connection: Connection | AnyRequest, edge: ConsoleEdge, origin: Origin) -> Shown:
+    scope = cast("HTTPScope", connection.scope)
+    sent = _BEARER.fullmatch(connection.headers.get("authorization", "").strip())
+    csrf = connection.headers.get("x-csrf-token")
+    cookies = read_cookies(connection.cookies, https=edge.is_https(scope))
+    return Shown(
+        bearer=Secret(sent[1]) if sent is not None else None,
+        cookie=cookies.access,
+        csrf=Secret(csrf) if csrf else None,
+        changes=scope["method"] not in _SAFE,
+        local=edge.is_local(scope, origin),
+    )
 
 
 def _require_unrestricted(restriction: Restriction | None, handler: BaseRouteHandler) -> None:

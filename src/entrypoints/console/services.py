@@ -27,6 +27,7 @@ from application.console.routing.simulation import SimulateRouting
 from application.console.routing.states import RouteStates
 from application.console.service_accounts import ManageServiceAccounts
 from application.console.settings.manage import ManageSettings
+from application.console.sso_collection import SsoProviderCollection
 from application.identity.console_access import ConsoleAccess
 from application.identity.credential_resets import CredentialResets
 from application.identity.denials import Denials
@@ -36,6 +37,8 @@ from application.identity.session_list import SessionList
 from application.identity.sessions import ConsoleSessions
 from application.identity.setup import SetUp
 from application.identity.sign_in import SignIn
+from application.identity.sso_links import OwnSsoLinks
+from application.identity.sso_sign_in import SsoSignIn
 from application.identity.whoami import WhoAmI
 from application.ports.clock import Clock, IdGenerator
 from entrypoints.console.edge import ConsoleEdge
@@ -99,6 +102,15 @@ class IdentityServices(Struct, frozen=True, kw_only=True):
     whoami: WhoAmI
 
 
+class SsoServices(Struct, frozen=True, kw_only=True):
+    """Collaborators of the routes about single sign-on."""
+
+    providers: SsoProviderCollection
+    sign_in: SsoSignIn
+    links: OwnSsoLinks
+    requests: IdempotentRequests
+
+
 class KeyServices(Struct, frozen=True, kw_only=True):
     """Collaborators of the routes about keys and service accounts."""
 
@@ -127,6 +139,7 @@ class Console(Struct, frozen=True, kw_only=True):
     routing: RoutingServices
     people: PeopleServices
     identity: IdentityServices
+    single_sign_on: SsoServices
     installation: InstallationServices
     ids: IdGenerator
     health: HealthChecks

@@ -35,6 +35,7 @@ from entrypoints.container.installation import open_installation
 from entrypoints.container.people import open_people
 from entrypoints.container.process import Process
 from entrypoints.container.routing import open_routing
+from entrypoints.container.single_sign_on import open_single_sign_on
 from entrypoints.health import HealthChecks
 from entrypoints.roles import ConsoleTokens
 
@@ -46,6 +47,7 @@ def open_console(process: Process, clickhouse: ClickHouse, tokens: ConsoleTokens
     providers = ProvidersByKind(process.cipher, process.transport_of, clock)
     requests = IdempotentRequests(SqlIdempotencyKeys(process.engine), clock, ids)
     passwords = open_passwords(process, uow)
+    identity = open_identity(process, uow, passwords, tokens)
     return Console(
         limits=LimitServices(
             rules=RuleCollection(uow, clock, ids),
@@ -74,7 +76,8 @@ def open_console(process: Process, clickhouse: ClickHouse, tokens: ConsoleTokens
         people=open_people(process, uow, passwords, requests),
         installation=open_installation(process, uow, clickhouse),
         request_records=RequestRecords(ClickHouseRequestLog(clickhouse), clock=process.clock),
-        identity=open_identity(process, uow, passwords, tokens),
+        identity=identity,
+        single_sign_on=open_single_sign_on(process, uow, identity.sessions, requests),
         ids=process.ids,
         health=HealthChecks(
             {

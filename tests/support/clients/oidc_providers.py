@@ -17,6 +17,7 @@ from tests.support.program import free_port, wait_until
 
 SECRET = "a-secret-of-thirty-two-characters"
 LOGGED_OUT = "https://thinkwatch.example.com/signed-out"
+HOME = "https://thinkwatch.example.com/"
 PEOPLE: dict[str, dict[str, Any]] = {
     "jane": {
         "email": "jane@example.com",
@@ -41,7 +42,7 @@ def certified_provider(
         "client_id": CLIENT_ID,
         "client_secret": SECRET,
         "redirect_uris": [REDIRECT],
-        "post_logout_redirect_uris": [LOGGED_OUT],
+        "post_logout_redirect_uris": [LOGGED_OUT, HOME],
         "token_endpoint_auth_method": method,
     }
     orders = {

@@ -7,12 +7,17 @@ from adapters.sql.base import Base, Id, Millis, PrimaryId
 
 
 class SessionRow(Base):
-    """A session; it goes with its user."""
+    """A session; it goes with its user.
+
+    `sso_provider_id` may name a provider that is gone: then there is nothing to sign out from.
+    """
 
     __tablename__ = "sessions"
     __table_args__ = (
         CheckConstraint("octet_length(refresh_hash) = 32", name="refresh_hash_is_sha256"),
         CheckConstraint("method IN ('password', 'sso')", name="method"),
+        CheckConstraint("method = 'sso' OR sso_provider_id IS NULL", name="sso"),
+        CheckConstraint("sealed_id_token LIKE 'v1.%'", name="id_token_sealed"),
         Index(None, "user_id"),
         Index(None, "expires_at"),
     )
@@ -32,6 +37,8 @@ class SessionRow(Base):
     idle_ms: Mapped[int]
     expires_at: Mapped[Millis]
     second_factor: Mapped[bool]
+    sso_provider_id: Mapped[Id | None]
+    sealed_id_token: Mapped[str | None]
 
 
 class SecondFactorRow(Base):

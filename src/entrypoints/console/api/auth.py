@@ -11,6 +11,7 @@ from msgspec import Struct
 from application.identity.session_list import moment
 from application.identity.sessions import SessionGrant
 from application.identity.sign_in import Credentials
+from application.identity.sso_sign_in import SsoSignIn
 from domain.access.refusals import SessionEnded
 from domain.access.session import Restriction
 from domain.secret import Secret
@@ -49,17 +50,22 @@ class SessionTokensView(Struct, frozen=True, kw_only=True):
 
 
 class SignedOut(Struct, frozen=True):
-    """The session has ended."""
+    """The session has ended.
+
+    `logout_url` is where the browser ends its session at the identity provider; null: there is
+    none, or it stays.
+    """
 
     signed_out: bool = True
+    logout_url: str | None = None
 
 
-def auth_routes(identity: IdentityServices) -> list[HTTPRouteHandler]:
+def auth_routes(identity: IdentityServices, sso: SsoSignIn) -> list[HTTPRouteHandler]:
     """Return the route handlers."""
 
     def granted(request: AnyRequest, grant: SessionGrant) -> Response[SessionTokensView]:
         https, now_ms = identity.edge.is_https(request.scope), identity.clock.now_ms()
-        reply = answer(_view(grant))
+        reply = answer(tokens_view(grant))
         reply.cookies = session_cookies(grant, https=https, now_ms=now_ms)
         return reply
 
@@ -118,15 +124,16 @@ def auth_routes(identity: IdentityServices) -> list[HTTPRouteHandler]:
     )
     async def sign_out(request: AnyRequest, by: By) -> Response[SignedOut]:
         """End the session."""
-        await identity.sessions.sign_out(by)
-        reply = answer(SignedOut())
+        home = identity.edge.own_url(request.scope, "/")
+        reply = answer(SignedOut(logout_url=await sso.sign_out(by, return_to=home)))
         reply.cookies = no_cookies(https=identity.edge.is_https(request.scope))
         return reply
 
     return [sign_in, refresh_session, sign_out]
 
 
-def _view(grant: SessionGrant) -> SessionTokensView:
+def tokens_view(grant: SessionGrant) -> SessionTokensView:
+    """Return the tokens of a grant as clients see them."""
     return SessionTokensView(
         session_id=grant.session.id,
         access_token=grant.access.reveal(),
