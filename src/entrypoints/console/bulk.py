@@ -1,18 +1,30 @@
 """Rows of a bulk call that were refused: the call succeeds, and the refusals are recorded."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Protocol
 
 from litestar.di import NamedDependency
 from msgspec import Struct
 
-from application.console.resources import Outcome
 from domain.errors import AccessDenied, BeyondOwnRights, DomainError, PermissionDenied
 from entrypoints.asgi import AnyRequest
 from entrypoints.console.problems import REFUSED
 
-V = TypeVar("V")
 _CODES = frozenset({PermissionDenied.code, BeyondOwnRights.code})
+
+
+class RowOutcome(Protocol):
+    """What became of one row, as every kind of bulk call says it."""
+
+    @property
+    def code(self) -> str | None:
+        """The code of the error; None for a row that was carried out."""
+        ...
+
+    @property
+    def message(self) -> str | None:
+        """What the error says."""
+        ...
 
 
 class NotedRefusals(Struct):
@@ -39,7 +51,7 @@ class RowsRefused(AccessDenied):
         self.code = code
 
 
-def note_refused_rows(refusals: NotedRefusals, outcomes: Sequence[Outcome[V]]) -> None:
+def note_refused_rows(refusals: NotedRefusals, outcomes: Sequence[RowOutcome]) -> None:
     """Note the rows that were refused as one refusal: a call with 500 of them is one attempt."""
     refused = [each for each in outcomes if each.code in _CODES]
     if refused:
