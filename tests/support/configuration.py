@@ -83,8 +83,8 @@ class Configuration(Struct):
     archive: AuditArchive
 
 
-def memory_configuration() -> Configuration:
-    store, feed = MemoryStore(), RecordingFeed()
+def memory_configuration(store: MemoryStore | None = None) -> Configuration:
+    store, feed = store or MemoryStore(), RecordingFeed()
     return Configuration(
         MemoryUnitOfWork(store, feed, SystemClock(), UuidGenerator(), allow_unaudited=True),
         MemoryConfigurationSource(store),

@@ -32,6 +32,7 @@ from entrypoints.console.api.single_sign_on import own_link_routes, sso_routes
 from entrypoints.console.api.sso_providers import sso_lifecycle_routes, sso_provider_routes
 from entrypoints.console.api.teams import team_routes
 from entrypoints.console.api.users import user_routes
+from entrypoints.console.bulk import refusals_of
 from entrypoints.console.denials import RecordDenials
 from entrypoints.console.headers import CONSOLE_HEADERS, StrictTransport
 from entrypoints.console.media_types import require_json
@@ -105,6 +106,7 @@ def create_console_api(console: Console) -> Litestar:
         dependencies={
             "by": Provide(actor_of, sync_to_thread=False),
             "origin": Provide(origin_of, sync_to_thread=False),
+            "refusals": Provide(refusals_of, sync_to_thread=False),
         },
         guards=[console_guard(console.identity.access, console.identity.edge)],
         request_max_body_size=_LARGEST_BODY,

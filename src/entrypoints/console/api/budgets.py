@@ -11,6 +11,7 @@ from application.console.limits.collection import BudgetCollection, Row
 from application.console.limits.documents import BudgetEntry, BudgetPatch, BudgetView
 from application.resources import Outcome, Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
+from entrypoints.console.bulk import Refusals, note_refused_rows
 from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.security import By
 
@@ -81,13 +82,14 @@ def budget_routes(
 
     @post("/api/budgets/bulk", operation_id="change_budgets", tags=["budgets"], status_code=200)
     async def change_budgets(
-        by: By, data: JSONBody[BudgetRows], *, dry_run: FromQuery[bool] = False
+        by: By, refusals: Refusals, data: JSONBody[BudgetRows], *, dry_run: FromQuery[bool] = False
     ) -> Response[BudgetOutcomes]:
         """Create, set, update and delete many, each on its own, with an outcome per row.
 
         `set` creates a budget or replaces the one its target has.
         """
         outcomes = await budgets.bulk(by, data.items, dry_run=dry_run)
+        note_refused_rows(refusals, outcomes)
         items = tuple(BudgetOutcome(**structs.asdict(each)) for each in outcomes)
         failed = sum(each.status == "failed" for each in items)
         return answer(BudgetOutcomes(items, failed, dry_run))

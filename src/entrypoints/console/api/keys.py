@@ -16,6 +16,7 @@ from application.ports.key_listing import Condition
 from application.resources import Outcome, Page
 from domain.inference.dialect import Surface
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
+from entrypoints.console.bulk import Refusals, note_refused_rows
 from entrypoints.console.idempotency import IdempotencyKey, once
 from entrypoints.console.security import By
 
@@ -132,10 +133,11 @@ def key_routes(keys: KeyCollection, requests: IdempotentRequests) -> list[HTTPRo
 
     @post("/api/keys/bulk", operation_id="change_keys", tags=["keys"], status_code=200)
     async def change_keys(
-        by: By, data: JSONBody[KeyRows], *, dry_run: FromQuery[bool] = False
+        by: By, refusals: Refusals, data: JSONBody[KeyRows], *, dry_run: FromQuery[bool] = False
     ) -> Response[KeyOutcomes]:
         """Rotate, revoke and delete many, each on its own, with an outcome per row."""
         outcomes = await keys.bulk(by, data.items, dry_run=dry_run)
+        note_refused_rows(refusals, outcomes)
         items = tuple(KeyOutcome(**structs.asdict(each)) for each in outcomes)
         failed = sum(each.status == "failed" for each in items)
         return answer(KeyOutcomes(items, failed, dry_run))

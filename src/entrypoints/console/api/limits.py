@@ -11,6 +11,7 @@ from application.console.limits.collection import Row, RuleCollection
 from application.console.limits.documents import RuleEntry, RulePatch, RuleView
 from application.resources import Outcome, Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
+from entrypoints.console.bulk import Refusals, note_refused_rows
 from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.security import By
 
@@ -77,13 +78,14 @@ def rule_routes(rules: RuleCollection, requests: IdempotentRequests) -> list[HTT
 
     @post("/api/limits/bulk", operation_id="change_limits", tags=["limits"], status_code=200)
     async def change_limits(
-        by: By, data: JSONBody[RuleRows], *, dry_run: FromQuery[bool] = False
+        by: By, refusals: Refusals, data: JSONBody[RuleRows], *, dry_run: FromQuery[bool] = False
     ) -> Response[RuleOutcomes]:
         """Create, set, update and delete many, each on its own, with an outcome per row.
 
         `set` creates a rule or replaces the one its target has.
         """
         outcomes = await rules.bulk(by, data.items, dry_run=dry_run)
+        note_refused_rows(refusals, outcomes)
         items = tuple(RuleOutcome(**structs.asdict(each)) for each in outcomes)
         failed = sum(each.status == "failed" for each in items)
         return answer(RuleOutcomes(items, failed, dry_run))

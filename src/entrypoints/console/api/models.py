@@ -13,6 +13,7 @@ from application.console.configuration.document import BareModelEntry
 from application.console.idempotency import IdempotentRequests
 from application.resources import Outcome, Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
+from entrypoints.console.bulk import Refusals, note_refused_rows
 from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.security import By
 
@@ -71,10 +72,11 @@ def model_routes(models: ManageModels, requests: IdempotentRequests) -> list[HTT
 
     @post("/api/models/bulk", operation_id="change_models", tags=["models"], status_code=200)
     async def change_models(
-        by: By, data: JSONBody[ModelRows], *, dry_run: FromQuery[bool] = False
+        by: By, refusals: Refusals, data: JSONBody[ModelRows], *, dry_run: FromQuery[bool] = False
     ) -> Response[ModelOutcomes]:
         """Create, update and delete many, each on its own, with an outcome per row."""
         outcomes = await models.bulk(by, data.items, dry_run=dry_run)
+        note_refused_rows(refusals, outcomes)
         items = tuple(ModelOutcome(**structs.asdict(each)) for each in outcomes)
         failed = sum(each.status == "failed" for each in items)
         return answer(ModelOutcomes(items, failed, dry_run))

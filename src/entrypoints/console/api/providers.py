@@ -18,6 +18,7 @@ from application.console.idempotency import IdempotentRequests
 from application.console.providers import InspectProviders, ModelsOffered, ProviderTest
 from application.resources import Outcome, Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
+from entrypoints.console.bulk import Refusals, note_refused_rows
 from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.openapi import problems
 from entrypoints.console.security import By
@@ -84,10 +85,15 @@ def provider_routes(
         "/api/providers/bulk", operation_id="change_providers", tags=["providers"], status_code=200
     )
     async def change_providers(
-        by: By, data: JSONBody[ProviderRows], *, dry_run: FromQuery[bool] = False
+        by: By,
+        refusals: Refusals,
+        data: JSONBody[ProviderRows],
+        *,
+        dry_run: FromQuery[bool] = False,
     ) -> Response[ProviderOutcomes]:
         """Create, update and delete many, each on its own, with an outcome per row."""
         outcomes = await providers.bulk(by, data.items, dry_run=dry_run)
+        note_refused_rows(refusals, outcomes)
         items = tuple(ProviderOutcome(**structs.asdict(each)) for each in outcomes)
         failed = sum(each.status == "failed" for each in items)
         return answer(ProviderOutcomes(items, failed, dry_run))

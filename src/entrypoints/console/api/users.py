@@ -17,6 +17,7 @@ from application.console.people.user_views import (
 from application.console.people.users import ManageUsers, UserRow
 from application.resources import Outcome, Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
+from entrypoints.console.bulk import Refusals, note_refused_rows
 from entrypoints.console.idempotency import IdempotencyKey, asked_by, once_with_secret
 from entrypoints.console.security import By
 
@@ -98,10 +99,11 @@ def user_routes(users: ManageUsers, requests: IdempotentRequests) -> list[HTTPRo
 
     @post("/api/users/bulk", operation_id="change_users", tags=["users"], status_code=200)
     async def change_users(
-        by: By, data: JSONBody[UserRows], *, dry_run: FromQuery[bool] = False
+        by: By, refusals: Refusals, data: JSONBody[UserRows], *, dry_run: FromQuery[bool] = False
     ) -> Response[UserOutcomes]:
         """Activate, deactivate and delete many, each on its own, with an outcome per row."""
         outcomes = await users.bulk(by, data.items, dry_run=dry_run)
+        note_refused_rows(refusals, outcomes)
         items = tuple(UserOutcome(**structs.asdict(each)) for each in outcomes)
         failed = sum(each.status == "failed" for each in items)
         return answer(UserOutcomes(items, failed, dry_run))
