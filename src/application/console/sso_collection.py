@@ -6,10 +6,10 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType, field, structs
 
-from application.console.resources import Page, Versioned, check_page, page_of
 from application.identity.session_list import moment
 from application.identity.single_sign_on import Begun, SingleSignOn
 from application.identity.sso_providers import ManageSsoProviders, SsoChange, SsoDraft
+from application.resources import Page, Versioned, check_page, page_of
 from domain.access.actor import Actor
 from domain.access.single_sign_on import SsoProvider, SsoState
 from domain.access.sso_presets import BASIC_SCOPES, PRESETS, PresetFacts, SsoPreset, issuer_from

@@ -8,7 +8,6 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Response
 from msgspec import Struct
 
-from application.console.resources import Page
 from application.console.sso_collection import (
     SsoPresetView,
     SsoProviderEntry,
@@ -18,6 +17,7 @@ from application.console.sso_collection import (
 )
 from application.identity.session_list import moment
 from application.identity.single_sign_on import Begun
+from application.resources import Page
 from entrypoints.asgi import AnyRequest
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.cookies import binding_cookie
