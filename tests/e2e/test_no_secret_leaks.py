@@ -180,6 +180,9 @@ async def test_no_secret_leaks(installed: Installed) -> None:
         await make_mistakes(installed)
         await read_everything(installed)
         run_commands(installed)
+        sent = [" ".join(text for _, text in each.headers) for each in upstream.requests]
+        for name in ("provider key", "second provider key", "provider header"):
+            assert any(installed.canaries.values[name] in each for each in sent)
     look_at_processes(installed)
     await look_into_postgres(installed)
     assert installed.program.stop() == 0
@@ -323,14 +326,20 @@ async def configure(installed: Installed, upstream: str) -> None:
 async def infer(installed: Installed) -> None:
     """Completions that work, and every way of failing."""
     value = installed.canaries.values
+    statuses: set[int] = set()
     for name in ("imported key", "rotated key"):
         key = {"authorization": f"Bearer {value[name]}"}
+        async with asyncio.timeout(20):
+            while PROXIED not in (await installed.gateway.get("/v1/models", headers=key)).text:  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0.1)
         for model in ("echoing", "with-header", PROXIED):
             for word in ("works", "400", "401", "429", "500"):
                 asked = {"model": model, "messages": [{"role": "user", "content": word}]}
-                await installed.call(
+                reply = await installed.call(
                     "POST", "/v1/chat/completions", to="gateway", headers=key, json=asked
                 )
+                statuses.add(reply.status_code)
+    assert {200, 400, 429, 502} <= statuses
     imported, unknown = value["imported key"], value["unknown key"]
     works = {"model": "echoing", "messages": [{"role": "user", "content": "works"}]}
     for headers in (
