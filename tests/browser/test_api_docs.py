@@ -32,7 +32,7 @@ async def test_a_call_is_tried_with_a_bearer_token(page: Page, program: WholePro
         .locator(".btn.authorize")
         .click()
     )
-    await page.locator(".btn-done").click()
+    await page.locator(".btn-done").first.click()
 
     operation = page.locator("#operations-limits-list_limits")
     await expect(operation).to_be_visible()
