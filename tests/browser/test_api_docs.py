@@ -25,9 +25,14 @@ async def test_the_page_shows_every_operation_and_filters_them(page: Page) -> No
 async def test_a_call_is_tried_with_a_bearer_token(page: Page, program: WholeProgram) -> None:
     await page.goto("/api-docs#/limits/list_limits")
     await page.locator(".btn.authorize").first.click()
-    await page.locator(".auth-container input").fill(program.token)
-    await page.locator(".auth-container .btn.authorize").click()
-    await page.locator(".btn-done").click()
+    await page.locator("#auth-bearer-value").fill(program.token)
+    await (
+        page.locator(".auth-container")
+        .filter(has=page.locator("#auth-bearer-value"))
+        .locator(".btn.authorize")
+        .click()
+    )
+    await page.locator(".btn-done").first.click()
 
     operation = page.locator("#operations-limits-list_limits")
     await expect(operation).to_be_visible()

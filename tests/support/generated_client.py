@@ -55,7 +55,14 @@ def generate_client(document: dict[str, Any], directory: Path) -> str:
     package = f"console_client_{next(_numbers)}"
     source, config = directory / "openapi.json", directory / "generator.json"
     source.write_text(json.dumps(document))
-    config.write_text(json.dumps({"post_hooks": []}))
+    config.write_text(
+        json.dumps(
+            {
+                "post_hooks": [],
+                "content_type_overrides": {"application/jsonl": "application/octet-stream"},
+            }
+        )
+    )
     finished = subprocess.run(
         [
             COMMAND, "generate", "--path", source, "--config", config, "--meta", "none",

@@ -137,6 +137,11 @@ BODIES: Mapping[str, Body] = {
         "items": [{"op": "delete", "id": world.id("budget", whose(case))}]
     },
     "PATCH /api/budgets/{limit_id}": lambda _w, _c: {"limit": 3},
+    "POST /api/sso-providers": lambda _w, _c: {
+        "name": "fresh",
+        "issuer": "https://login.example.com",
+        "client_id": "thinkwatch",
+    },
     "POST /api/providers": lambda _w, _c: {"name": "fresh", "kind": "demo"},
     "POST /api/providers/bulk": lambda world, _: {
         "items": [{"op": "delete", "id": world.id("spare")}]

@@ -50,6 +50,7 @@ TAGS = {
     "roles": "Roles, built in and custom.",
     "routing": "Where requests go, and the state of every route.",
     "service-accounts": "Accounts of programs.",
+    "sessions": "Console sessions of others.",
     "settings": "Settings, their history, and where each value comes from.",
     "setup": "The first run of an installation.",
     "sso": "Identity providers for single sign-on.",
@@ -190,13 +191,17 @@ def _complete(operation: Node, method: str, *, is_public: bool) -> None:
     """Add the summary, and the problems that any call of this form may end with."""
     if description := operation.get("description"):
         operation["summary"] = cleandoc(description).split("\n", 1)[0].rstrip(".")
-    if is_public:
+    if is_public and operation.get("security") in (None, [{}]):
         operation["security"] = []
     responses = operation["responses"]
     for status in _statuses(operation, method, is_public=is_public):
         # What the framework says of 400 is its own form of errors, which is never sent.
         if status == 400 or str(status) not in responses:
             responses[str(status)] = {"content": {MEDIA_TYPE: {}}}
+    for response in responses.values():
+        for content in response.get("content", {}).values():
+            if content.get("schema") == {}:  # a stream: the framework knows nothing of it
+                content["schema"] = {"type": "string", "format": "binary"}
     operation["responses"] = dict(sorted(responses.items()))
     for each in operation.get("parameters", ()):
         _tidy_parameter(each)
@@ -206,6 +211,8 @@ def _statuses(operation: Node, method: str, *, is_public: bool) -> set[int]:
     statuses = {400, 500, 503}
     if not is_public:
         statuses |= {401, 403}
+    elif method != "get":
+        statuses |= {401, 403, 429}  # it takes a proof of its own, and not from pages of others
     if operation.get("parameters"):
         statuses.add(404)  # of what the path names, or a filter
     if "requestBody" in operation:

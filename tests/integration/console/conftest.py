@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from adapters.embedded.valkey import EmbeddedValkey
+from tests.support.described_api import document
 from tests.support.known_things import Known, known_things
 from tests.support.program_in_thread import program_in_thread
 from tests.support.stores import ClickHouseEngine, PostgresServer
@@ -30,6 +31,7 @@ def described_program(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[WholeProgram]:
     """The whole program, with a provider and a model that is routed to it."""
+    document()  # printed by the command, on the output that the program is about to log to
     database = clickhouse_engine_of_process.create()
     with program_in_thread(
         postgres_server, valkey_server.url, database, tmp_path_factory.mktemp("data"), **DOCUMENT

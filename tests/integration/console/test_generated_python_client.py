@@ -7,18 +7,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from application.console.keys import NewKey
-from domain.inference.dialect import Surface
-from domain.keys.policy import KeyPolicy
-from domain.secret import Secret
-from tests.support.acting import OPERATOR
 from tests.support.answers import answer
 from tests.support.generated_client import GeneratedClient, connect, generate_client
 from tests.support.installation import MODEL, UPSTREAM_KEY, UPSTREAM_MODEL
 from tests.support.openai_bodies import completion
 from tests.support.scripted_upstream import ScriptedUpstream
+from tests.support.signing_in import PASSWORD
 from tests.support.stores import ClickHouseDatabase
-from tests.support.whole_program import WholeProgram, whole_program
+from tests.support.whole_program import SETUP_TOKEN, WholeProgram, whole_program
+
+ADDRESS = "admin@example.com"
 
 
 @pytest.fixture
@@ -83,45 +81,74 @@ async def test_a_generated_client_lists_creates_reads_changes_and_deletes_a_limi
     assert isinstance(missing.parsed, console.model("Problem"))
 
 
-async def test_what_is_set_up_with_a_generated_client_is_served_by_the_gateway(
+async def test_a_generated_client_leads_from_set_up_to_a_completion(
     console: GeneratedClient, program: WholeProgram, upstream: ScriptedUpstream
 ) -> None:
-    """The way of a new installation; what has no resource yet is done as the commands do it."""
-    await _create_the_first_administrator(program)
-    await _create_a_provider_and_a_model(program, upstream)
-    tested = await console.call("providers", "test_provider", "scripted")
-    assert (tested.status, tested.parsed.ok) == (200, True)
-    key = await _create_a_key(program)
-    said = await _chat(program, upstream, key)
-    assert said == "Hello!"
+    """The way of a new installation; every call of the console is a generated function."""
+    nobody = connect(console.package, program.console_url, "none")
+    async with nobody.client:
+        token = await _set_up_and_sign_in(nobody)
+    administrator = connect(console.package, program.console_url, token)
+    async with administrator.client:
+        me = await administrator.call("me", "get_me")
+        assert (me.status, me.parsed.email) == (200, ADDRESS)
+        await _create_a_provider_and_a_model(administrator, upstream)
+        made = await administrator.call(
+            "keys", "create_key", body=administrator.model("KeyEntry")(name="first")
+        )
+        assert (made.status, made.parsed.owner) == (201, ADDRESS)
+        assert await _chat(program, upstream, made.parsed.secret) == "Hello!"
 
 
-async def _create_the_first_administrator(program: WholeProgram) -> None:
-    async with program.administration() as administration:
-        await administration.administrators.create(OPERATOR, "admin@example.com")
+async def _set_up_and_sign_in(nobody: GeneratedClient) -> str:
+    """Make the first administrator and return the access token of a session."""
+    state = await nobody.call("setup", "get_setup")
+    assert (state.status, state.parsed.open_) == (200, True)
+    wanted = nobody.model("FirstAdministrator")(token=SETUP_TOKEN, email=ADDRESS, password=PASSWORD)
+    made = await nobody.call("setup", "set_up", body=wanted)
+    assert (made.status, made.parsed.email, made.parsed.role) == (201, ADDRESS, "super_admin")
+    again = await nobody.call("setup", "set_up", body=wanted)
+    assert (again.status, again.parsed.type_) == (409, "urn:thinkwatch:problem:setup_closed")
+
+    form = nobody.model("SignInForm")
+    wrong = await nobody.call("auth", "sign_in", body=form(email=ADDRESS, password="wrong"))
+    assert (wrong.status, wrong.parsed.type_) == (401, "urn:thinkwatch:problem:sign_in_failed")
+    right = await nobody.call("auth", "sign_in", body=form(email=ADDRESS, password=PASSWORD))
+    assert (right.status, right.parsed.token_type) == (200, "Bearer")
+    return str(right.parsed.access_token)
 
 
-async def _create_a_provider_and_a_model(program: WholeProgram, upstream: ScriptedUpstream) -> None:
-    provider = {
-        "name": "scripted",
-        "kind": "openai_compatible",
-        "base_url": upstream.base_url,
-        "credentials": {"api_key": UPSTREAM_KEY},
-    }
-    routes = [{"provider": "scripted", "upstream_model": UPSTREAM_MODEL}]
-    await program.apply(providers=[provider], models=[{"name": MODEL, "routes": routes}])
+async def _create_a_provider_and_a_model(
+    administrator: GeneratedClient, upstream: ScriptedUpstream
+) -> None:
+    provider = await administrator.call(
+        "providers",
+        "create_provider",
+        body=administrator.model("ProviderEntry").from_dict(
+            {
+                "name": "scripted",
+                "kind": "openai_compatible",
+                "base_url": upstream.base_url,
+                "credentials": {"api_key": UPSTREAM_KEY},
+            }
+        ),
+    )
+    assert provider.status == 201
     upstream.enqueue(answer(200, body={"object": "list", "data": [{"id": UPSTREAM_MODEL}]}))
+    tested = await administrator.call("providers", "test_provider", provider.parsed.id)
+    assert (tested.status, tested.parsed.ok) == (200, True)
+    model = await administrator.call(
+        "models", "create_model", body=administrator.model("BareModelEntry")(name=MODEL)
+    )
+    assert model.status == 201
+    entry = administrator.model("RouteEntry")(provider="scripted", upstream_model=UPSTREAM_MODEL)
+    route = await administrator.call("models", "create_model_route", model.parsed.id, body=entry)
+    assert (route.status, route.parsed.provider_id) == (201, provider.parsed.id)
 
 
-async def _create_a_key(program: WholeProgram) -> Secret:
-    wanted = NewKey(policy=KeyPolicy(name="first", surfaces=frozenset({Surface.AI_GATEWAY})))
-    async with program.administration() as administration:
-        return (await administration.keys.create(OPERATOR, wanted)).secret
-
-
-async def _chat(program: WholeProgram, upstream: ScriptedUpstream, key: Secret) -> str:
+async def _chat(program: WholeProgram, upstream: ScriptedUpstream, key: str) -> str:
     """Ask the gateway as soon as it has heard of the model."""
-    headers = {"authorization": f"Bearer {key.reveal()}"}
+    headers = {"authorization": f"Bearer {key}"}
     upstream.enqueue(answer(200, body=completion("Hello!")))
     async with httpx.AsyncClient(base_url=program.gateway_url, headers=headers) as client:
         async with asyncio.timeout(10):
@@ -141,5 +168,5 @@ async def test_a_generated_client_without_a_credential_reads_why_it_is_refused(
     stranger = connect(console.package, program.console_url, "wrong")
     async with stranger.client:
         refused = await stranger.call("limits", "list_limits")
-    assert (refused.status, refused.parsed.type_) == (401, "urn:thinkwatch:problem:token_required")
+    assert (refused.status, refused.parsed.type_) == (401, "urn:thinkwatch:problem:session_ended")
     assert refused.parsed.request_id == refused.headers["x-request-id"]

@@ -5,6 +5,7 @@ None of it may reach a handler that would have to think of it, and none may end 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -47,10 +48,15 @@ def _query(sent: Sent, kinds: set[str], value: str) -> bool:
     pairs = [
         f"{each['name']}={value}"
         for each in sent.operation.parameters("query")
-        if resolved(each["schema"]).get("type") in kinds
+        if kinds & _kinds(each["schema"])
     ]
     sent.query = "&".join(pairs)
     return bool(pairs)
+
+
+def _kinds(schema: dict[str, Any]) -> set[str]:
+    kind: str | list[str] = resolved(schema).get("type", [])
+    return {kind} if isinstance(kind, str) else set(kind)
 
 
 def _path(sent: Sent, value: str) -> bool:
@@ -138,23 +144,28 @@ NO_JSON = {
 # Some operations look at no number, or compare a text with what they have in memory.
 MAY_SUCCEED = {
     "huge integers in the body", "NUL in the texts of the body", "NUL in the query",
-    "an unknown charset",
+    "a query that is not UTF-8", "an unknown charset",
 }  # fmt: skip
+
+
+SHARE = 4
+"""Each mistake is made with every fourth operation, another fourth each time; `--thorough`: with all."""
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_every_operation_refuses_it(
-    mistake: str, described_program: WholeProgram, known: Known
+    mistake: str, described_program: WholeProgram, known: Known, *, thorough: bool
 ) -> None:
     spoil = MISTAKES[mistake]
+    share = 1 if thorough else SHARE
+    able = [each for each in operations() if each.id not in LEFT_OUT and spoil(_sound(each, known))]
     faults: list[str] = []
     asked = 0
     headers = {"authorization": f"Bearer {described_program.token}"}
     with httpx.Client(base_url=described_program.console_url, headers=headers, timeout=30) as http:
-        for operation in operations():
+        for operation in able[[*MISTAKES].index(mistake) % min(share, len(able)) :: share]:
             sent = _sound(operation, known)
-            if operation.id in LEFT_OUT or not spoil(sent):
-                continue
+            spoil(sent)
             asked += 1
             url = operation.path.format(**sent.path) + (f"?{sent.query}" if sent.query else "")
             encoded = [

@@ -51,9 +51,31 @@ def test_every_problem_is_a_problem_document(operation: Described) -> None:
 
 
 def test_what_needs_a_credential_says_so(operation: Described) -> None:
-    is_public = operation.spec.get("security") == []
-    assert is_public or {401, 403} <= operation.statuses
-    assert is_public or document()["security"] == [{"token": []}]
+    security = operation.spec.get("security", document()["security"])
+    signs_in = operation.id in {"begin_single_sign_on", "finish_single_sign_on"}
+    if signs_in:  # what the identity provider says may be refused
+        assert 403 in operation.statuses
+        return
+    takes_proof = bool(security) or operation.method != "get"
+    assert ({401, 403} <= operation.statuses) == takes_proof
+    assert bool({401, 403} & operation.statuses) == takes_proof
+    named = {name for each in security for name in each}
+    assert named <= document()["components"]["securitySchemes"].keys()
+
+
+def test_only_what_lets_people_in_and_what_machines_ask_is_open_to_anybody() -> None:
+    assert {each.id for each in OPERATIONS if each.spec.get("security") == []} == {
+        "sign_in", "get_setup", "set_up", "accept_invite", "get_liveness", "get_readiness",
+        "list_sign_in_providers", "begin_single_sign_on", "finish_single_sign_on",
+    }  # fmt: skip
+
+
+def test_every_operation_that_asks_for_a_password_or_a_code_may_ask_for_patience() -> None:
+    """Each counts attempts; the answer says when the next one is let through."""
+    assert {each.id for each in OPERATIONS if 429 in each.statuses} == {
+        "sign_in", "refresh_session", "set_up", "accept_invite", "change_my_password",
+        "confirm_totp", "disable_totp", "renew_recovery_codes", "begin_single_sign_on",
+    }  # fmt: skip
 
 
 def test_answers_are_described_to_the_last_member(operation: Described) -> None:

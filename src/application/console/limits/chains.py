@@ -15,7 +15,7 @@ from domain.routing.catalog import Catalog, Model
 from domain.subjects import Subject, SubjectChain, SubjectKind
 
 
-class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LimitQuestion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request that might be made. Either `key` or `user` says by whom.
 
     Attributes:
@@ -36,7 +36,7 @@ class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cost_usd: Decimal = Decimal(0)
 
 
-async def chain_of(tx: Transaction, by: Actor, question: Question) -> SubjectChain:
+async def chain_of(tx: Transaction, by: Actor, question: LimitQuestion) -> SubjectChain:
     """Return the subjects of the request in question.
 
     Raises:

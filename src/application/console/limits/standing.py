@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec import Struct
 
 from application.console.acts import carry_out
-from application.console.limits.chains import Question, chain_around, chain_of
+from application.console.limits.chains import LimitQuestion, chain_around, chain_of
 from application.console.limits.documents import written
 from application.console.limits.overrides import OverrideView, override_view
 from application.console.limits.reach import LimitReach
@@ -108,7 +108,7 @@ class LimitStandings:
         self._maintenance = maintenance
         self._clock = clock
 
-    async def explain(self, by: Actor, question: Question) -> Explained:
+    async def explain(self, by: Actor, question: LimitQuestion) -> Explained:
         """Return every limit that would apply, its source, use, and the verdict.
 
         Raises:

@@ -28,7 +28,7 @@ class TargetEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     id: str | None = None
 
 
-class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AccessQuestion(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """May this user (id or address), or this key (id), do this?
 
     Attributes:
@@ -61,7 +61,7 @@ class ExplainAccess:
         """Take the port."""
         self._uow = uow
 
-    async def explain(self, by: Actor, question: Question) -> Explanation:
+    async def explain(self, by: Actor, question: AccessQuestion) -> Explanation:
         """Return the decision about a permission or a model.
 
         Raises:
@@ -100,7 +100,7 @@ class ExplainAccess:
 
 
 async def _whom(
-    tx: Transaction, roster: Roster, question: Question
+    tx: Transaction, roster: Roster, question: AccessQuestion
 ) -> tuple[User | None, ApiKey | None]:
     if question.key is not None:
         key = await tx.keys.find(ApiKeyId(question.key))

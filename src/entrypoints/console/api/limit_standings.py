@@ -5,7 +5,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromQuery, JSONBody
 from litestar.response import Response
 
-from application.console.limits.chains import Question
+from application.console.limits.chains import LimitQuestion
 from application.console.limits.standing import Explained, LimitStandings, ResetDone, ResetWish
 from entrypoints.console.answers import answer
 from entrypoints.console.security import By
@@ -15,7 +15,7 @@ def standing_routes(standings: LimitStandings) -> list[HTTPRouteHandler]:
     """Return the route handlers."""
 
     @post("/api/limits/explain", operation_id="explain_limits", tags=["limits"], status_code=200)
-    async def explain_limits(by: By, data: JSONBody[Question]) -> Response[Explained]:
+    async def explain_limits(by: By, data: JSONBody[LimitQuestion]) -> Response[Explained]:
         """Tell which limits a request would meet, how they stand, and the verdict.
 
         Counts nothing.

@@ -13,6 +13,7 @@ from domain.secret import Secret
 from entrypoints.asgi import AnyRequest
 from entrypoints.console.answers import answer
 from entrypoints.console.api.auth import ALWAYS
+from entrypoints.console.openapi import problems
 from entrypoints.console.security import OPEN_WHILE, By, restriction_of
 from entrypoints.console.services import IdentityServices
 
@@ -83,6 +84,7 @@ def me_routes(identity: IdentityServices) -> list[HTTPRouteHandler]:
         operation_id="change_my_password",
         tags=["me"],
         opt={OPEN_WHILE: ALWAYS},
+        responses=problems(429),
     )
     async def change_my_password(by: By, data: JSONBody[PasswordChange]) -> Response[Done]:
         """Change one's own password; one's other sessions end."""
@@ -114,6 +116,7 @@ def me_routes(identity: IdentityServices) -> list[HTTPRouteHandler]:
         tags=["me"],
         status_code=200,
         opt={OPEN_WHILE: _WHILE_NO_FACTOR},
+        responses=problems(429),
     )
     async def confirm_totp(by: By, data: JSONBody[TotpCode]) -> Response[RecoveryCodes]:
         """Turn the second factor on with a first code; one's other sessions end."""
@@ -125,6 +128,7 @@ def me_routes(identity: IdentityServices) -> list[HTTPRouteHandler]:
         operation_id="disable_totp",
         tags=["me"],
         status_code=200,
+        responses=problems(429),
     )
     async def disable_totp(by: By, data: JSONBody[PasswordProof]) -> Response[Done]:
         """Turn the second factor off."""
@@ -136,6 +140,7 @@ def me_routes(identity: IdentityServices) -> list[HTTPRouteHandler]:
         operation_id="renew_recovery_codes",
         tags=["me"],
         status_code=200,
+        responses=problems(429),
     )
     async def renew_recovery_codes(
         by: By, data: JSONBody[PasswordProof]

@@ -13,7 +13,7 @@ from application.console.people.assignments import (
     AssignmentView,
     ManageAssignments,
 )
-from application.console.people.explanation import ExplainAccess, Explanation, Question
+from application.console.people.explanation import AccessQuestion, ExplainAccess, Explanation
 from application.console.people.roles import (
     ManageRoles,
     PermissionView,
@@ -149,7 +149,7 @@ def access_routes(access: ExplainAccess) -> list[HTTPRouteHandler]:
     """Return the route handler that explains decisions."""
 
     @post("/api/access/explain", operation_id="explain_access", tags=["roles"], status_code=200)
-    async def explain_access(by: By, data: JSONBody[Question]) -> Response[Explanation]:
+    async def explain_access(by: By, data: JSONBody[AccessQuestion]) -> Response[Explanation]:
         """Say whether a user or key may do something or call a model, and why."""
         return answer(await access.explain(by, data))
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from adapters.memory.budget_alerts import MemoryBudgetAlerts
 from adapters.system.clock import SystemClock
-from application.console.limits.chains import Question
+from application.console.limits.chains import LimitQuestion
 from application.console.limits.collection import Row
 from application.console.limits.documents import RuleEntry, RuleMetric, RulePatch
 from application.console.limits.names import UnknownSubject
@@ -238,18 +238,18 @@ async def test_what_somebody_else_uses_is_explained_to_those_only_who_may_see_it
 ) -> None:
     lead = world.acting("team_manager")
     mine = await world.limits.standings.explain(
-        lead, Question(key="dev@example.com/ci", model="gpt-4o")
+        lead, LimitQuestion(key="dev@example.com/ci", model="gpt-4o")
     )
     assert "platform" in mine.subjects
     texts: list[str] = []
     for email in ("eve@example.com", "nobody@example.com"):
         with pytest.raises(NotFound) as hidden:
-            await world.limits.standings.explain(lead, Question(user=email, model="gpt-4o"))
+            await world.limits.standings.explain(lead, LimitQuestion(user=email, model="gpt-4o"))
         texts.append(str(hidden.value).replace(email, "…"))
     assert texts[0] == texts[1]
     with pytest.raises(NotFound):
         await world.limits.standings.explain(
-            world.acting("developer"), Question(key="dev@example.com/ci", model="gpt-4o")
+            world.acting("developer"), LimitQuestion(key="dev@example.com/ci", model="gpt-4o")
         )
 
 

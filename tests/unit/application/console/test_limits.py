@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from application.console.limits.chains import Question
+from application.console.limits.chains import LimitQuestion
 from application.console.limits.collection import Row
 from application.console.limits.documents import (
     BudgetEntry,
@@ -182,7 +182,7 @@ async def test_an_override_ends_by_itself(limits: LimitServices, clock: ManualCl
     )
     override = await limits.overrides.set(OPERATOR, wish)
     assert (override.subject, override.active) == ("user:dev@example.com", True)
-    question = Question(key="dev@example.com/ci", model="gpt-4o")
+    question = LimitQuestion(key="dev@example.com/ci", model="gpt-4o")
     (before,) = (await limits.standings.explain(OPERATOR, question)).limits
     assert (before.limit, before.source.kind) == (500, "override")
     assert before.source.overrides[0].set_by == "operator"
@@ -224,7 +224,7 @@ async def test_a_user_is_explained_without_a_key_and_a_tool_call_without_a_model
             replace(RULE, subject=subject, metric=RuleMetric.REQUESTS, surface=Surface.MCP_GATEWAY),
         )
     explained = await limits.standings.explain(
-        OPERATOR, Question(user="dev@example.com", surface=Surface.MCP_GATEWAY)
+        OPERATOR, LimitQuestion(user="dev@example.com", surface=Surface.MCP_GATEWAY)
     )
     assert explained.subjects == ("user:dev@example.com", "team:core", "platform")
     assert [each.source.kind for each in explained.limits] == ["role_default", "own"]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from application.console.people.assignments import AssignmentEntry
-from application.console.people.explanation import Question, TargetEntry
+from application.console.people.explanation import AccessQuestion, TargetEntry
 from application.console.people.invites import Acceptance, InviteEntry, InviteWorthless
 from application.console.people.roles import RoleEntry, RolePatch
 from application.console.people.teams import TeamBody, TeamPatch
@@ -349,7 +349,7 @@ async def test_after_thirty_days_nobody_comes_back(people: People) -> None:
 
 async def test_a_reason_is_told_only_about_whom_one_may_see(people: People) -> None:
     lead, dev, out = [await people.acting(name) for name in ("lead", "dev", "out")]
-    question = Question(user="dev@example.com", permission="keys:rotate")
+    question = AccessQuestion(user="dev@example.com", permission="keys:rotate")
     assert (await people.use.access.explain(lead, question)).allowed
     assert (await people.use.access.explain(dev, question)).allowed
     with pytest.raises(NotFound):
@@ -357,7 +357,7 @@ async def test_a_reason_is_told_only_about_whom_one_may_see(people: People) -> N
     with pytest.raises(PermissionDenied):
         await people.use.access.explain(await people.acting("eye"), question)
     blue = TargetEntry(kind="team", id=people.teams["blue"])
-    about_blue = Question(user=dev.id, permission="keys:rotate", target=blue)
+    about_blue = AccessQuestion(user=dev.id, permission="keys:rotate", target=blue)
     with pytest.raises(NotFound):
         await people.use.access.explain(lead, about_blue)
     refused = await people.use.access.explain(await people.acting("admin"), about_blue)
