@@ -85,6 +85,28 @@ async def test_set_up_makes_one_administrator_however_many_try(office: Replicas)
     await office.browser().call("GET", "/api/me", 401, **bearer)
 
 
+async def test_set_up_stays_closed_when_who_got_in_is_something_else_now(
+    office: Replicas,
+) -> None:
+    chief = await office.user("chief@example.com", Role.SUPER_ADMIN)
+    await office.user("heir@example.com", Role.SUPER_ADMIN)
+    browser = office.browser()
+    await browser.sign_in(chief)
+    await browser.call("PATCH", f"/api/users/{chief.id}", 200, {"role": "developer"})
+    assert await browser.refused("POST", "/api/setup", 409, body=FIRST) == "setup_closed"
+
+
+async def test_set_up_stays_closed_when_who_got_in_has_gone(office: Replicas) -> None:
+    chief = await office.user("chief@example.com", Role.SUPER_ADMIN)
+    await office.user("heir@example.com", Role.SUPER_ADMIN)
+    browser = office.browser()
+    assert await browser.call("GET", "/api/setup", 200) == {"open": True}
+    await browser.sign_in(chief)
+    await browser.call("DELETE", f"/api/users/{chief.id}", 200)
+    assert await browser.call("GET", "/api/setup", 200) == {"open": False}
+    assert await browser.refused("POST", "/api/setup", 409, body=FIRST) == "setup_closed"
+
+
 async def test_cookies_over_tls_can_be_set_by_no_other_host(office: Replicas) -> None:
     user = await office.user("dev@example.com")
     browser = office.browser(url="https://console")
