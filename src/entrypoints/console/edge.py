@@ -10,6 +10,7 @@ from domain.access.actor import Origin
 from entrypoints.asgi import REQUEST_ID, header_values
 from entrypoints.client_address import Networks, client_address, forwarded_protocol
 
+_PASSED_ON = (b"x-forwarded-for", b"x-real-ip", b"forwarded", b"via")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -42,9 +43,15 @@ class ConsoleEdge(Struct, frozen=True, kw_only=True):
         return forwarded_protocol(scope, self.trusted_proxies) == "https"
 
     def is_local(self, scope: HTTPScope, origin: Origin) -> bool:
-        """Tell whether a request comes from this machine: by loopback, or by an address of its own."""
+        """Tell whether a request comes from this machine: by loopback, or by an address of its own.
+
+        One that a proxy has passed on does not, whether the proxy is trusted or unknown: it may run
+        here, and its clients elsewhere.
+        """
         server = scope.get("server")
         if origin.ip is None or server is None:
+            return False
+        if any(header_values(scope, name) for name in _PASSED_ON):
             return False
         try:
             return ip_address(origin.ip).is_loopback or origin.ip == server[0]
