@@ -83,6 +83,16 @@ async def test_a_forgotten_throttle_begins_anew_and_others_stay(attempts: SignIn
     assert await attempts.begin((other,), NOW_MS) == 1_000
 
 
+async def test_attempts_go_on_while_others_are_forgotten(attempts: SignInAttempts) -> None:
+    async def one(number: int) -> None:
+        if number % 2:
+            await attempts.forget(ACCOUNT)
+        else:
+            assert await attempts.begin((ACCOUNT, NETWORK), NOW_MS) >= 0
+
+    await asyncio.gather(*(one(number) for number in range(80)))
+
+
 async def test_a_network_waits_over_all_accounts(attempts: SignInAttempts) -> None:
     for number in range(NETWORK.free):
         each = account_throttle(f"{number}@example.com", HERE)

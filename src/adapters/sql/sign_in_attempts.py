@@ -42,15 +42,7 @@ class SqlSignInAttempts(SignInAttempts):
             await session.execute(
                 delete(_Row).where(_Row.key.in_(expired)), execution_options=_UNTRACKED
             )
-            for key in keys:  # a row that is there can be locked
-                await session.execute(
-                    insert(_Row).values(key=key, failures=0, last_at=0).on_conflict_do_nothing()
-                )
-            query = select(_Row).where(_Row.key.in_(keys)).order_by(_Row.key).with_for_update()
-            found = {
-                row.key: Attempts(failures=row.failures, last_at_ms=row.last_at)
-                for row in await session.scalars(query)
-            }
+            found = {key: await _locked(session, key) for key in keys}
             wait = max(found[key].wait_ms(free[key], now_ms) for key in keys)
             if wait > 0:
                 return wait
@@ -78,3 +70,18 @@ class SqlSignInAttempts(SignInAttempts):
         """Delete the row."""
         async with database_errors(_TIMEOUT), self._engine.begin() as connection:
             await connection.execute(delete(_Row).where(_Row.key == throttle.key))
+
+
+async def _locked(session: AsyncSession, key: str) -> Attempts:
+    """Return what is counted under a key, in a row that nobody else changes or deletes any more.
+
+    One statement: between two of them, `forget` or a sweep could delete the row.
+    """
+    new = insert(_Row).values(key=key, failures=0, last_at=0)
+    row = await session.execute(
+        new.on_conflict_do_update(
+            index_elements=[_Row.key], set_={"failures": _Row.failures}
+        ).returning(_Row.failures, _Row.last_at)
+    )
+    failures, last_at_ms = row.one()
+    return Attempts(failures=failures, last_at_ms=last_at_ms)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from application.console.key_acts import require_teams, target_of_user
 from application.console.key_documents import moment
 from application.identity.rights import read_gateway_access, read_rights, require_no_more_than
+from application.identity.roster import Roster
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.resources import (
@@ -194,12 +195,13 @@ class ManageServiceAccounts:
         Raises:
             NotFound: there is none of this id, or the actor may not see it.
             PreconditionFailed: it is not the version of `if_match`.
-            PermissionDenied
+            PermissionDenied, BeyondOwnRights
         """
         async with self._uow.begin(exclusive=True) as tx:
             user = await _existing(tx, by, account_id, Permission.SERVICE_ACCOUNTS_WRITE)
             shown = versioned(_view(user, await _team_names(tx)))
             require_version(shown, if_match, "service account")
+            (await Roster.read(tx)).require_not_mightier(by, user)
             await tx.users.remove(user.id)
             if not dry_run:
                 tx.audit.record(by, "service_account.delete", _target(user), before=user)

@@ -12,7 +12,7 @@ from application.ports.clock import Clock
 from application.ports.directory import KeyDirectory
 from application.ports.sessions import SessionTokens
 from application.ports.unit_of_work import Transaction, UnitOfWork
-from domain.access.accounts import User
+from domain.access.accounts import User, UserState
 from domain.access.actor import Actor, ActorKind, Origin, system_actor
 from domain.access.permissions import Permission
 from domain.access.refusals import CsrfRefused, SessionEnded
@@ -145,7 +145,8 @@ class ConsoleAccess:
         caller.check_address(origin.ip or "")
         async with self._uow.begin() as tx:
             owner = await tx.users.find(caller.user_id) if caller.user_id is not None else None
-            if owner is None:
+            # The directory may be a few seconds behind; who is deactivated is out at once.
+            if owner is None or owner.state is not UserState.ACTIVE:
                 raise OwnerInactive
             rights = await read_rights(tx, owner)
         await self._touch(caller.key_id, now_ms)

@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from application.identity.passwords import LocalPasswords, store_password, user_target
 from application.identity.rights import read_gateway_access, read_rights, require_no_more_than
+from application.identity.roster import Roster
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.accounts import User, UserKind
 from domain.access.actor import Actor
@@ -42,7 +43,8 @@ class CredentialResets:
         async with self._uow.begin() as tx:
             await _resettable(tx, by, user_id)  # before the costly part
         password, chosen = await self._passwords.made_up()
-        async with self._uow.begin() as tx:
+        # Exclusive: neither who asks nor the user may become somebody else meanwhile.
+        async with self._uow.begin(exclusive=True) as tx:
             await _resettable(tx, by, user_id)
             user = await store_password(tx, user_id, chosen, must_change=True)
             tx.audit.record(by, "user.reset_password", user_target(user))
@@ -57,7 +59,7 @@ class CredentialResets:
             PermissionDenied, BeyondOwnRights
             InvalidRequest: it is one's own, or that of a service account.
         """
-        async with self._uow.begin() as tx:
+        async with self._uow.begin(exclusive=True) as tx:
             user = await _resettable(tx, by, user_id)
             if not await tx.second_factors.remove(user_id):
                 raise NotFound("The user has no second factor.")
@@ -68,7 +70,9 @@ class CredentialResets:
 
 
 async def _resettable(tx: Transaction, by: Actor, user_id: UserId) -> User:
-    user = await tx.users.find(user_id)
+    roster = await Roster.read(tx)
+    by = roster.present(by)  # hashing may have taken a while
+    user = roster.users.get(user_id)
     if user is None:
         raise NotFound(_MISSING)
     by.require(

@@ -4,17 +4,20 @@ from msgspec.structs import replace
 
 from application.identity.passwords import LocalPasswords, store_password, user_target
 from application.ports.clock import Clock, IdGenerator
+from application.ports.people import UserFilter
 from application.ports.sessions import SignInAttempts
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.accounts import Role, User, UserKind, UserState, normal_email
 from domain.access.actor import Actor, ActorKind, Origin
 from domain.access.refusals import TokenRefused, TooManyAttempts
-from domain.access.rights import UNLIMITED
+from domain.access.rights import UNLIMITED, Area, Reach
 from domain.access.session import network_of
 from domain.access.throttle import FREE_OF_ACCOUNT, Throttle
 from domain.errors import Conflict, InvalidRequest
 from domain.identifiers import UserId
 from domain.secret import Secret
+
+_MOST_REMOVED = 1000
 
 
 class SetUpClosed(Conflict):
@@ -28,10 +31,12 @@ class SetUpClosed(Conflict):
 
 
 class SetUp:
-    """Open until an active super admin has got in: by signing in, or by setting up.
+    """Open until somebody has got in: by signing in, or by setting up; then closed for good.
 
-    One who was made by a command, with a password that nobody has used yet, does not close it: the
-    link is there for whoever does not have that password.
+    An administrator who was made by a command, with a password that nobody has used yet, does not
+    close it: the link is there for whoever does not have that password. Who has got in keeps it
+    closed also without being an administrator, or there, any more: the token stays what it was, and
+    a successor who has yet to sign in must not open the installation to whoever once saw it.
     """
 
     def __init__(
@@ -112,10 +117,12 @@ class SetUp:
 
 
 async def _is_open(tx: Transaction) -> bool:
-    return not any(
-        _is_administrator(user) and user.last_sign_in_at_ms is not None
-        for user in await tx.users.all()
-    )
+    if any(user.last_sign_in_at_ms is not None for user in await tx.users.all()):
+        return False
+    gone = UserFilter(removed=True, role=Role.SUPER_ADMIN.value)
+    everybody = Reach(allowed=Area(everything=True))
+    found = await tx.user_search.page(gone, everybody, after=None, limit=_MOST_REMOVED)
+    return all(each.user.last_sign_in_at_ms is None for each in found)
 
 
 def _is_administrator(user: User) -> bool:

@@ -11,6 +11,7 @@ from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.accounts import User
 from domain.access.actor import Actor
 from domain.access.permissions import Permission
+from domain.access.rights import UNLIMITED
 from domain.access.roles import BUILT_IN, rights_of
 from domain.access.single_sign_on import (
     SsoProvider,
@@ -114,7 +115,8 @@ class ManageSsoProviders:
 
         Raises:
             ValidationFailed: something in it cannot be; one line for each fault.
-            BeyondOwnRights: it would give a role that the actor may not give.
+            BeyondOwnRights: it would give a role that the actor may not give, or link accounts
+                by their addresses, which may be those of super admins.
             Conflict: the name is taken.
         """
         by.require(Permission.SSO_WRITE)
@@ -320,6 +322,9 @@ async def _check(
         holder = User(id=UserId(""), email="", role=role, created_at_ms=0)
         if beyond := by.rights.may_give(rights_of(holder, (), custom)):
             raise BeyondOwnRights(beyond)
+    # Whoever says which provider vouches for an address gets into any account that has one.
+    if provider.link_by_email and (beyond := by.rights.may_give(UNLIMITED)):
+        raise BeyondOwnRights(beyond)
     if provider.group_teams:
         by.require(Permission.TEAMS_MEMBERS)
 

@@ -77,7 +77,9 @@ def normal_email(text: str) -> str:
     Raises:
         ValueError: not an address.
     """
-    email = text.strip().lower()
-    if not _EMAIL.fullmatch(email):
+    text = text.strip()
+    email = text.lower()
+    # The Kelvin sign becomes a `k`: somebody else's address would be taken for this one.
+    if not _EMAIL.fullmatch(email) or email.isascii() != text.isascii():
         raise ValueError("expected an e-mail address")
     return email

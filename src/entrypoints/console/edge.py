@@ -13,6 +13,7 @@ from entrypoints.asgi import REQUEST_ID, header_values
 from entrypoints.client_address import Networks, client_address, forwarded_protocol
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_PASSED_ON = (b"x-forwarded-for", b"x-real-ip", b"forwarded", b"via")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -59,9 +60,15 @@ class ConsoleEdge(Struct, frozen=True, kw_only=True):
         return f"{'https' if self.is_https(scope) else 'http'}://{host}{path}"
 
     def is_local(self, scope: HTTPScope, origin: Origin) -> bool:
-        """Tell whether a request comes from this machine: by loopback, or by an address of its own."""
+        """Tell whether a request comes from this machine: by loopback, or by an address of its own.
+
+        One that a proxy has passed on does not, whether the proxy is trusted or unknown: it may run
+        here, and its clients elsewhere.
+        """
         server = scope.get("server")
         if origin.ip is None or server is None:
+            return False
+        if any(header_values(scope, name) for name in _PASSED_ON):
             return False
         try:
             return ip_address(origin.ip).is_loopback or origin.ip == server[0]

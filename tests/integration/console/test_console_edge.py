@@ -13,7 +13,7 @@ from adapters.memory.store import MemoryStore, MemoryUnitOfWork
 from adapters.system.identifiers import UuidGenerator
 from application.console.request_records import RequestRecords
 from application.ports.directory import KeyDirectory
-from domain.access.accounts import Role
+from domain.access.accounts import Role, User, UserState
 from domain.identifiers import ApiKeyId, LineageId
 from domain.inference.dialect import Surface
 from domain.keys.api_key import Caller, KeyState
@@ -46,6 +46,20 @@ class OneKey(KeyDirectory):
 
 
 _DIGEST = key_hash(KEY)
+
+
+def a_console_key(owner: User) -> Caller:
+    return Caller(
+        key_id=ApiKeyId("k1"),
+        lineage_id=LineageId("k1"),
+        key_name="robot",
+        state=KeyState.ACTIVE,
+        surfaces=frozenset({Surface.CONSOLE}),
+        user_id=owner.id,
+        ip_allow=("203.0.113.0/24",),
+        created_at_ms=NOW_MS,
+        permissions=frozenset({"sessions:read", "config:apply", "no:such"}),
+    )
 
 
 @pytest.fixture
@@ -83,6 +97,28 @@ async def test_set_up_makes_one_administrator_however_many_try(office: Replicas)
     assert "users:delete" in (await browsers[1].call("GET", "/api/me", 200))["permissions"]
     bearer = {"authorization": f"Bearer {SETUP_TOKEN}"}
     await office.browser().call("GET", "/api/me", 401, **bearer)
+
+
+async def test_set_up_stays_closed_when_who_got_in_is_something_else_now(
+    office: Replicas,
+) -> None:
+    chief = await office.user("chief@example.com", Role.SUPER_ADMIN)
+    await office.user("heir@example.com", Role.SUPER_ADMIN)
+    browser = office.browser()
+    await browser.sign_in(chief)
+    await browser.call("PATCH", f"/api/users/{chief.id}", 200, {"role": "developer"})
+    assert await browser.refused("POST", "/api/setup", 409, body=FIRST) == "setup_closed"
+
+
+async def test_set_up_stays_closed_when_who_got_in_has_gone(office: Replicas) -> None:
+    chief = await office.user("chief@example.com", Role.SUPER_ADMIN)
+    await office.user("heir@example.com", Role.SUPER_ADMIN)
+    browser = office.browser()
+    assert await browser.call("GET", "/api/setup", 200) == {"open": True}
+    await browser.sign_in(chief)
+    await browser.call("DELETE", f"/api/users/{chief.id}", 200)
+    assert await browser.call("GET", "/api/setup", 200) == {"open": False}
+    assert await browser.refused("POST", "/api/setup", 409, body=FIRST) == "setup_closed"
 
 
 async def test_cookies_over_tls_can_be_set_by_no_other_host(office: Replicas) -> None:
@@ -198,33 +234,28 @@ async def test_every_answer_has_the_security_headers(method: str, path: str, sta
 
 async def test_the_operator_token_counts_on_this_machine_only(office: Replicas) -> None:
     bearer = {"authorization": "Bearer token"}
-    here = await office.browser(ip="127.0.0.1").call("GET", "/api/me", 200, **bearer)
+    own = office.browser()
+    del own.http.headers["x-forwarded-for"]
+    here = await own.call("GET", "/api/me", 200, **bearer)
     assert (here["kind"], here["name"]) == ("system", "operator")
-    assert await office.browser().refused("GET", "/api/me", 401, **bearer) == "session_ended"
-    own = office.browser(ip="127.0.0.1")
     assert await own.refused("GET", "/api/me/sessions", 403, **bearer) == "session_required"
+    assert await office.browser().refused("GET", "/api/me", 401, **bearer) == "session_ended"
+    for name in ("x_forwarded_for", "x_real_ip", "forwarded", "via"):
+        passed_on = {**bearer, name: "127.0.0.1"}
+        assert await own.refused("GET", "/api/me", 401, **passed_on) == "session_ended"
 
 
 async def test_a_key_opens_what_it_names_and_its_owner_may(office: Replicas, keys: OneKey) -> None:
     owner = await office.user("boss@example.com", Role.ADMIN)
-    keys.caller = Caller(
-        key_id=ApiKeyId("k1"),
-        lineage_id=LineageId("k1"),
-        key_name="robot",
-        state=KeyState.ACTIVE,
-        surfaces=frozenset({Surface.CONSOLE}),
-        user_id=owner.id,
-        ip_allow=("203.0.113.0/24",),
-        created_at_ms=NOW_MS,
-        permissions=frozenset({"sessions:read", "config:apply", "no:such"}),
-    )
+    keys.caller = a_console_key(owner)
     robot = office.browser()
     bearer = {"authorization": f"Bearer {KEY}"}
     me = await robot.call("GET", "/api/me", 200, **bearer)
     assert (me["kind"], me["name"], me["permissions"]) == ("api_key", "robot", ["sessions:read"])
     await robot.call("GET", "/api/sessions", 200, **bearer)
     await robot.refused("POST", f"/api/users/{owner.id}/totp-reset", 404, **bearer)
-    assert await robot.refused("PUT", "/api/me/password", 400, **bearer) == "invalid_request"
+    no_body = await robot.refused("PUT", "/api/me/password", 415, **bearer)
+    assert no_body == "unsupported_media_type"
     assert await robot.refused("GET", "/api/me/sessions", 403, **bearer) == "session_required"
     away = office.browser(ip="198.51.100.1")
     assert await away.refused("GET", "/api/me", 403, **bearer) == "address_not_allowed"
@@ -242,3 +273,17 @@ async def test_a_key_opens_what_it_names_and_its_owner_may(office: Replicas, key
     ):
         keys.caller = changed
         await robot.refused("GET", "/api/sessions", 401, **bearer)
+
+
+async def test_a_key_of_somebody_deactivated_is_refused_though_the_directory_is_behind(
+    office: Replicas, keys: OneKey
+) -> None:
+    owner = await office.user("chief@example.com", Role.SUPER_ADMIN)
+    keys.caller = a_console_key(owner)
+    bearer = {"authorization": f"Bearer {KEY}"}
+    await office.browser().call("GET", "/api/me", 200, **bearer)
+    async with office.stored.uow.begin() as tx:
+        await tx.users.update(replace(owner, state=UserState.DEACTIVATED))
+        await tx.commit()
+    refused = await office.browser(1).refused("GET", "/api/me", 401, **bearer)
+    assert refused == "owner_inactive"

@@ -104,6 +104,18 @@ async def test_nobody_gives_roles_through_groups_that_he_could_not_give(here: Se
         await here.manage.edit(by, provider.id, SsoChange(allowed_domains=frozenset()))
 
 
+async def test_only_a_super_admin_lets_a_provider_vouch_for_accounts_there_are(
+    here: Services,
+) -> None:
+    by = actor_with("sso:write", "sso:read")
+    provider = await here.draft(ISSUER)
+    with pytest.raises(BeyondOwnRights, match="super_admin"):
+        await here.manage.edit(by, provider.id, SsoChange(link_by_email=True))
+    await here.manage.edit(here.admin, provider.id, SsoChange(link_by_email=True))
+    with pytest.raises(BeyondOwnRights, match="super_admin"):
+        await here.manage.edit(by, provider.id, SsoChange(issuer="https://own.example.com"))
+
+
 async def test_a_draft_takes_what_it_does_not_say_from_the_preset(here: Services) -> None:
     provider = await here.draft(ISSUER, preset=SsoPreset.OKTA)
     assert (provider.display_name, provider.group_claim) == ("Okta", "groups")

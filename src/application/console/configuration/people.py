@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from application.console.configuration.plan import Planned, field_changes
 from application.console.configuration.planning import (
     Planning,
@@ -13,7 +15,8 @@ from application.console.configuration.planning import (
     unchanged,
     update,
 )
-from domain.access.accounts import Role, Team, User, UserState, normal_email
+from application.ports.unit_of_work import Transaction
+from domain.access.accounts import Role, Team, User, UserKind, UserState, normal_email
 from domain.identifiers import TeamId, UserId
 from domain.names import title_fault
 
@@ -69,13 +72,19 @@ def plan_users(planning: Planning) -> Plans:
         if is_repeated(seen, email, f"{path}.email", planning.faults):
             continue
         stored = planning.stored.users.get(email)
-        user = User(
-            id=stored.id if stored is not None else UserId(planning.ids.new_id()),
-            email=email,
+        # What a document does not speak of stays: above all that a password has to be changed, and
+        # that an administrator has got in, which closes set-up.
+        user = replace(
+            stored
+            or User(
+                id=UserId(planning.ids.new_id()),
+                email=email,
+                role=entry.role,
+                created_at_ms=planning.now_ms,
+            ),
             role=entry.role,
             state=UserState.ACTIVE if entry.enabled else UserState.DEACTIVATED,
             team_ids=team_ids,
-            created_at_ms=stored.created_at_ms if stored is not None else planning.now_ms,
         )
         after[email] = user
         planning.user_ids[email] = user.id
@@ -113,15 +122,31 @@ def _plan_user(planning: Planning, stored: User | None, user: User) -> Planned:
     )
     if not changes:
         return unchanged("user", user.email)
-    return update("user", user.email, changes, lambda tx: tx.users.update(user))
+
+    async def work(tx: Transaction) -> None:
+        await tx.users.update(user)
+        if user.state is UserState.DEACTIVATED:
+            # Or they would be good again with the next activation.
+            await tx.sessions.remove_of_user(user.id)
+
+    return update("user", user.email, changes, work)
 
 
 def _user_deletion(user: User) -> Planned:
-    return delete("user", user.email, lambda tx: tx.users.remove(user.id))
+    async def work(tx: Transaction) -> None:
+        # Or they would be good again once the user is restored.
+        await tx.sessions.remove_of_user(user.id)
+        await tx.users.remove(user.id)
+
+    return delete("user", user.email, work)
 
 
 def _is_super_admin(user: User) -> bool:
-    return user.role == Role.SUPER_ADMIN and user.state is UserState.ACTIVE
+    return (
+        user.role == Role.SUPER_ADMIN
+        and user.state is UserState.ACTIVE
+        and user.kind is UserKind.PERSON
+    )
 
 
 def _refuse_losing_the_last_admin(planning: Planning, after: Iterable[User]) -> None:

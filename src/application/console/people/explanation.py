@@ -4,13 +4,14 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from application.identity.roster import Roster, target_of_team, target_of_user
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.accounts import User, UserState
 from domain.access.actor import Actor
 from domain.access.permissions import Permission
-from domain.access.rights import INSTALLATION, Decision, Target
+from domain.access.rights import INSTALLATION, Decision, Rights, Target
 from domain.errors import InvalidRequest, NotFound
 from domain.identifiers import ApiKeyId, TeamId, UserId
 from domain.inference.dialect import Surface
@@ -89,7 +90,7 @@ class ExplainAccess:
             else:
                 permission = _permission(question.permission or "")
                 target = await _target(tx, by, roster, user, question.target)
-                decision = roster.rights(user).decide(permission, target)
+                decision = _rights(roster, user, key).decide(permission, target)
         return Explanation(
             allowed=decision.allowed and user.state is UserState.ACTIVE,
             reasons=(*_inactive(user), *decision.reasons),
@@ -137,6 +138,16 @@ async def _target(
     if found is None or not by.allows(found[1], found[0]):
         raise NotFound(_NO_TARGET)
     return found[0]
+
+
+def _rights(roster: Roster, user: User, key: ApiKey | None) -> Rights:
+    """Return the rights of a user, or what a key of the user has of them."""
+    rights = roster.rights(user)
+    if key is None:
+        return rights
+    opens = key.state is not KeyState.REVOKED and Surface.CONSOLE in key.policy.surfaces
+    names = (key.policy.permissions or ()) if opens else ()
+    return replace(rights, ceiling=frozenset(each for each in Permission if each.value in names))
 
 
 def _about_model(roster: Roster, user: User, key: ApiKey | None, model: str) -> Decision:

@@ -18,6 +18,9 @@ from domain.access.invites import LIFETIME_MS
 from domain.access.permissions import Permission
 from domain.access.rights import statements
 from domain.errors import BeyondOwnRights, Conflict, NotFound, PermissionDenied
+from domain.inference.dialect import Surface
+from domain.keys.policy import ApiKey
+from tests.support.configuration import a_key
 from tests.support.people import People, some_people
 
 Refusal = type[NotFound] | type[PermissionDenied] | type[BeyondOwnRights]
@@ -363,3 +366,22 @@ async def test_a_reason_is_told_only_about_whom_one_may_see(people: People) -> N
     refused = await people.use.access.explain(await people.acting("admin"), about_blue)
     assert not refused.allowed
     assert refused.reasons[0] == ("role 'developer': keys:rotate@own does not reach the target")
+
+
+async def test_a_key_is_explained_by_what_it_names(people: People) -> None:
+    root = await people.acting("root")
+    owner = await people.user("root")
+    console = frozenset({Surface.CONSOLE})
+    narrow = a_key(owner, surfaces=console, permissions=frozenset({"users:read"}))
+    other = a_key(owner, number=2, name="calls", permissions=None)
+    async with people.changed() as tx:
+        await tx.keys.add(narrow)
+        await tx.keys.add(other)
+
+    async def allowed(key: ApiKey, permission: str) -> bool:
+        question = Question(key=key.id, permission=permission)
+        return (await people.use.access.explain(root, question)).allowed
+
+    assert await allowed(narrow, "users:read")
+    assert not await allowed(narrow, "users:delete")
+    assert not await allowed(other, "users:read")

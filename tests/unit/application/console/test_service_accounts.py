@@ -135,3 +135,18 @@ async def test_a_list_shows_those_within_reach(services: KeyServices) -> None:
     assert [each.name for each in (*first.items, *rest.items)] == ["a", "b", "c"]
     assert [each.name for each in (await services.accounts.page(acting(MANAGER))).items] == ["a"]
     assert (await services.accounts.page(acting(DEV))).items == ()
+
+
+async def test_nobody_deletes_a_mightier_one(services: KeyServices, stored: Configuration) -> None:
+    mighty = a_user(
+        "mighty@service.invalid",
+        role=Role.ADMIN,
+        kind=UserKind.SERVICE,
+        team_ids=frozenset({RED.id}),
+    )
+    async with stored.uow.begin() as tx:
+        await tx.users.add(mighty)
+        await tx.commit()
+    with pytest.raises(BeyondOwnRights):
+        await services.accounts.delete(acting(MANAGER), mighty.id)
+    await services.accounts.delete(acting(ADMIN), mighty.id)

@@ -30,3 +30,9 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 )
 def test_every_broken_rule_is_told(password: str, faults: int) -> None:
     assert len(password_faults(password)) == faults
+
+
+def test_another_address_does_not_become_one_of_plain_letters() -> None:
+    with pytest.raises(ValueError, match="e-mail"):
+        normal_email("mi\u212ae@example.com")
+    assert normal_email("J\u00c4nE@Example.com") == "j\u00e4ne@example.com"
