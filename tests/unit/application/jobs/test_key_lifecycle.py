@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from adapters.memory.leases import MemoryLeaderLease
 from adapters.sql.engine import create_engine
 from adapters.sql.leases import SqlLeaderLease
+from application.console.key_documents import moment
 from application.console.key_handovers import KeyHandoverDesk
 from application.jobs.key_lifecycle import SLACK_MS, KeyLifecycle
 from application.ports.audit_log import AuditFilter
@@ -168,6 +170,24 @@ async def test_a_secret_not_collected_in_time_waits_on_and_is_not_replaced(offic
     taken = await office.desk.take(acting(user), await office.token(acting(user)))
     assert await office.works(taken.secret or "")
     assert taken.state == "active"
+
+
+async def test_a_waiting_secret_lives_as_long_as_its_key_even_when_that_is_extended(
+    office: Office,
+) -> None:
+    user = a_user()
+    key = a_key(user, rotation_period_ms=20 * DAY_MS, expires_at_ms=NOW_MS + 25 * DAY_MS)
+    await office.put(user, key)
+    assert await office.after(13) == ["key.rotate"]
+    async with office.stored.uow.begin() as tx:
+        extended = replace(key.policy, expires_at_ms=NOW_MS + 90 * DAY_MS)
+        await tx.keys.change_policy(key.lineage_id, extended)
+        await tx.commit()
+    assert await office.after(20) == ["key.end_grace"]
+    (waiting,) = (await office.desk.pending(acting(user))).items
+    assert waiting.expires_at == moment(NOW_MS + 90 * DAY_MS)
+    taken = await office.desk.take(acting(user), await office.token(acting(user)))
+    assert await office.works(taken.secret or "")
 
 
 async def test_the_secret_of_a_service_account_goes_to_who_may_rotate_its_keys(
