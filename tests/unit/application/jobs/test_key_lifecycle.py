@@ -1,7 +1,8 @@
 """Keys looked after: warned of, rotated and handed over, closed; each once over all replicas."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 from msgspec import Struct
@@ -16,6 +17,7 @@ from application.console.key_handovers import KeyHandoverDesk
 from application.jobs.key_lifecycle import SLACK_MS, KeyLifecycle
 from application.ports.audit_log import AuditFilter
 from application.ports.leases import LeaderLease
+from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.accounts import SERVICE_DOMAIN, Role, User, UserKind
 from domain.access.actor import Actor
 from domain.access.permissions import Permission
@@ -76,6 +78,23 @@ class Office(Struct):
     async def token(self, by: Actor) -> str:
         (waiting,) = (await self.desk.pending(by)).items
         return waiting.link.rpartition("/")[2]
+
+
+class Interrupted(UnitOfWork):
+    """Lets something happen between finding abandoned keys and closing the first."""
+
+    def __init__(self, uow: UnitOfWork, interruption: Callable[[], Awaitable[object]]) -> None:
+        self._uow = uow
+        self._interruption = interruption
+        self.transactions = 0
+
+    @asynccontextmanager
+    async def begin(self, *, exclusive: bool = False) -> AsyncGenerator[Transaction]:
+        self.transactions += 1
+        if self.transactions == 3:  # those whose grace ended are looked for first
+            await self._interruption()
+        async with self._uow.begin(exclusive=exclusive) as tx:
+            yield tx
 
 
 def an_office(stored: Configuration, *leases: LeaderLease) -> Office:
@@ -234,6 +253,25 @@ async def test_a_key_that_nobody_uses_is_closed_a_little_later(office: Office) -
     async with office.stored.uow.begin() as tx:
         states = {key.policy.name: key.state.value for key in await tx.keys.all()}
     assert states == {"never": "revoked", "used": "active"}
+
+
+async def test_a_key_that_was_rotated_after_it_was_found_unused_is_not_closed(
+    in_memory: Office,
+) -> None:
+    user = a_user()
+    key = a_key(user, inactivity_ms=DAY_MS)
+    await in_memory.put(user, key)
+    in_memory.clock.advance(2 * DAY_S)
+    keys = key_services(in_memory.stored.audited, in_memory.clock).keys
+
+    async def rotate() -> None:
+        await keys.rotate(acting(user), key.id)
+
+    uow = Interrupted(in_memory.stored.audited, rotate)
+    await key_lifecycle(uow, MemoryLeaderLease(), in_memory.clock).work()
+    async with in_memory.stored.uow.begin() as tx:
+        states = [each.state.value for each in await tx.key_listing.lineage(key.lineage_id)]
+    assert states == ["rotated", "active"]
 
 
 async def test_more_than_a_batch_is_done_in_one_round(in_memory: Office) -> None:
