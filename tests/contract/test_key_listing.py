@@ -259,9 +259,7 @@ class TestHandovers:
     async def test_what_cannot_be_used_any_more_is_forgotten(self, stored: Configuration) -> None:
         user = a_user()
         ends = {2: NOW_MS + 5}
-        keys = [
-            a_key(user, number=n, name=f"k{n}", expires_at_ms=ends.get(n)) for n in (1, 2, 3)
-        ]
+        keys = [a_key(user, number=n, name=f"k{n}", expires_at_ms=ends.get(n)) for n in (1, 2, 3)]
         ending = a_handover(keys[1])
         waiting = a_handover(keys[2])
         await put(stored, user, keys=keys)
