@@ -58,7 +58,6 @@ def upgrade() -> None:
         sa.Column("sealed_token", sa.Text(), nullable=True),
         sa.Column("sealed_secret", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("old_works_until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("taken_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(

@@ -230,7 +230,6 @@ def a_handover(key: ApiKey, **more: object) -> KeyHandover:
         "sealed_token": "v1.token",
         "sealed_secret": "v1.secret",
         "created_at_ms": NOW_MS,
-        "expires_at_ms": None,
         "old_works_until_ms": NOW_MS + DAY_MS,
     }
     return KeyHandover(id=new_id(), key_id=key.id, **{**fields, **more})  # pyright: ignore[reportArgumentType]
@@ -259,8 +258,9 @@ class TestHandovers:
 
     async def test_what_cannot_be_used_any_more_is_forgotten(self, stored: Configuration) -> None:
         user = a_user()
-        keys = [a_key(user, number=n, name=f"k{n}") for n in (1, 2, 3)]
-        ending = a_handover(keys[1], expires_at_ms=NOW_MS + 5)
+        ends = {2: NOW_MS + 5}
+        keys = [a_key(user, number=n, name=f"k{n}", expires_at_ms=ends.get(n)) for n in (1, 2, 3)]
+        ending = a_handover(keys[1])
         waiting = a_handover(keys[2])
         await put(stored, user, keys=keys)
         async with stored.uow.begin() as tx:

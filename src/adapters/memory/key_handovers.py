@@ -7,6 +7,7 @@ from application.ports.key_handovers import KeyHandover, KeyHandovers
 from domain.errors import Conflict, NotFound
 from domain.identifiers import UserId
 from domain.keys.api_key import KeyState
+from domain.keys.policy import ApiKey
 
 
 class MemoryKeyHandovers(KeyHandovers):
@@ -40,8 +41,8 @@ class MemoryKeyHandovers(KeyHandovers):
         found = [
             each
             for each in self._waiting()
-            if not _ended(each, now_ms)
-            and each.key_id in keys
+            if each.key_id in keys
+            and not _ended(keys[each.key_id], now_ms)
             and keys[each.key_id].state is KeyState.ACTIVE
             and keys[each.key_id].owner_id in owners
         ]
@@ -53,7 +54,7 @@ class MemoryKeyHandovers(KeyHandovers):
         dead = [
             each.id
             for each in self._waiting()
-            if _ended(each, now_ms) or keys[each.key_id].state is not KeyState.ACTIVE
+            if _ended(keys[each.key_id], now_ms) or keys[each.key_id].state is not KeyState.ACTIVE
         ][:limit]
         for handover_id in dead:
             del self._draft.handovers[handover_id]
@@ -64,5 +65,6 @@ class MemoryKeyHandovers(KeyHandovers):
         return [each for each in self._draft.handovers.values() if each.id not in taken]
 
 
-def _ended(handover: KeyHandover, now_ms: int) -> bool:
-    return handover.expires_at_ms is not None and handover.expires_at_ms <= now_ms
+def _ended(key: ApiKey, now_ms: int) -> bool:
+    expires_at_ms = key.policy.expires_at_ms
+    return expires_at_ms is not None and expires_at_ms <= now_ms

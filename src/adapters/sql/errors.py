@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from asyncpg.exceptions import DataError as UnsuitableValue
 from asyncpg.exceptions import InterfaceError as DriverInterfaceError
 from asyncpg.exceptions import PostgresError
 from sqlalchemy.exc import (
@@ -54,8 +53,9 @@ _CONSTRAINTS = {
 }
 _CONCURRENT = {"40001", "40P01", "55P03"}  # serialisation failure, deadlock, lock not available
 _SCHEMA_MISSING = {"42P01", "42703"}  # undefined table, undefined column
-# NUL in a text (two), number out of range, malformed value (UUID), text too long, time out of range.
-_UNSUITABLE = {"22021", "22P05", "22003", "22P02", "22001", "22008"}
+# NUL in a text (two), number out of range, malformed value (UUID), text too long, time out of range;
+# 22000 is the driver's own, for what it cannot encode. The rest of class 22 is our fault.
+_UNSUITABLE = {"22021", "22P05", "22003", "22P02", "22001", "22008", "22000"}
 _NOT_STORABLE = "A value cannot be stored: a text has a character, or a number a size, it may not."
 _INTERRUPTED = {"57014", "25P03"}  # statement timeout, idle in transaction
 
@@ -72,7 +72,7 @@ async def database_errors(timeout: float = DEFAULT_TIMEOUT) -> AsyncGenerator[No
     try:
         async with asyncio.timeout(timeout):
             yield
-    except (UnsuitableValue, UnicodeEncodeError) as error:
+    except UnicodeEncodeError as error:
         raise InvalidRequest(_NOT_STORABLE) from error
     except IntegrityError as error:
         raise _violation(error) from error
@@ -98,7 +98,7 @@ def _violation(error: IntegrityError) -> DomainError:
 def _translated(error: DBAPIError | PostgresError) -> Exception:
     cause = _cause(error) if isinstance(error, DBAPIError) else error
     state = str(getattr(cause, "sqlstate", None) or "")
-    if state in _UNSUITABLE or isinstance(cause, UnsuitableValue | UnicodeEncodeError):
+    if state in _UNSUITABLE or isinstance(cause, UnicodeEncodeError):
         return InvalidRequest(_NOT_STORABLE)
     if state in _CONCURRENT:
         return Conflict("Another change is in progress; try again.")

@@ -23,7 +23,6 @@ def _handover(row: KeyHandoverRow) -> KeyHandover:
         sealed_token=row.sealed_token or "",
         sealed_secret=row.sealed_secret or "",
         created_at_ms=row.created_at,
-        expires_at_ms=row.expires_at,
         old_works_until_ms=row.old_works_until,
     )
 
@@ -45,7 +44,6 @@ class SqlKeyHandovers(KeyHandovers):
                 sealed_token=handover.sealed_token,
                 sealed_secret=handover.sealed_secret,
                 created_at=handover.created_at_ms,
-                expires_at=handover.expires_at_ms,
                 old_works_until=handover.old_works_until_ms,
             )
         )
@@ -100,4 +98,4 @@ class SqlKeyHandovers(KeyHandovers):
 
 
 def _ended(now_ms: int) -> ColumnElement[bool]:
-    return KeyHandoverRow.expires_at.is_not(None) & (KeyHandoverRow.expires_at <= now_ms)
+    return ApiKeyRow.expires_at.is_not(None) & (ApiKeyRow.expires_at <= now_ms)

@@ -124,7 +124,7 @@ class KeyHandoverDesk:
             owner=owner.email,
             link=link_of(self._cipher.open(found.sealed_token, context=token_context(found.id))),
             created_at=created_at,
-            expires_at=moment(found.expires_at_ms),
+            expires_at=moment(key.policy.expires_at_ms),
             old_works_until=until,
         )
 
@@ -150,7 +150,6 @@ def new_handover(
         sealed_token=cipher.seal(token, context=token_context(handover_id)),
         sealed_secret=cipher.seal(secret, context=secret_context(handover_id)),
         created_at_ms=now_ms,
-        expires_at_ms=key.policy.expires_at_ms,
         old_works_until_ms=old_works_until_ms,
     )
     return handover, token

@@ -9,9 +9,11 @@ from msgspec.structs import replace
 
 from application.console.key_acts import require_teams, target_of_user
 from application.console.key_documents import moment
+from application.console.restoring import find_restorable
 from application.identity.rights import read_gateway_access, read_rights, require_no_more_than
 from application.identity.roster import Roster
 from application.ports.clock import Clock, IdGenerator
+from application.ports.removed import RemovedKind
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.resources import (
     Page,
@@ -206,6 +208,36 @@ class ManageServiceAccounts:
             if not dry_run:
                 tx.audit.record(by, "service_account.delete", _target(user), before=user)
                 await tx.commit()
+        return shown
+
+    async def restore(self, by: Actor, account_id: str) -> Versioned[ServiceAccountView]:
+        """Undo a removal of the last 30 days; its keys, roles and teams come back with it.
+
+        Raises:
+            NotFound: there is no such removed account, or the actor may not see it.
+            PermissionDenied, BeyondOwnRights
+            Conflict: the name was taken meanwhile.
+        """
+        now_ms = self._clock.now_ms()
+        async with self._uow.begin(exclusive=True) as tx:
+            removed = await find_restorable(
+                tx, RemovedKind.USER, account_id, now_ms, missing=MISSING
+            )
+            found = await tx.user_search.removed(removed.id)
+            if found is None or found.user.kind is not UserKind.SERVICE:
+                raise NotFound(MISSING)
+            user = found.user
+            by.require(
+                Permission.SERVICE_ACCOUNTS_WRITE,
+                target_of_user(user),
+                seen_by=Permission.USERS_READ,
+                missing=MISSING,
+            )
+            await _require_no_more(tx, by, user)
+            await tx.removed.restore(removed)
+            tx.audit.record(by, "service_account.restore", _target(user), after=user)
+            shown = versioned(_view(user, await _team_names(tx)))
+            await tx.commit()
         return shown
 
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import structlog
+from msgspec.structs import replace
 
 from application.console.key_acts import KeyMaker, key_target
 from application.console.key_handovers import TOKEN_BYTES, link_of, new_handover
@@ -122,6 +123,10 @@ class KeyLifecycle:
     async def _close(self, key: ApiKey) -> None:
         async with self._uow.begin() as tx:
             await tx.keys.revoke(key.lineage_id)
+            # Read after the rows are locked: it may have been used, changed or rotated meanwhile.
+            closed = (await tx.key_listing.lineage(key.lineage_id))[-1]
+            if replace(closed, state=key.state) != key:
+                raise Conflict("The key is not as it was when it was found unused.")
             tx.audit.record(
                 BY_JOB,
                 "key.close_unused",

@@ -54,6 +54,7 @@ class ShipAudit:
         self._copied: ChainHead | None = None
         self._signed: ChainHead | None = None
         self._signed_at_ms = 0
+        self._signed_number = 0
         self._copy_lost = False
         self._broken: Break | None = None
 
@@ -116,11 +117,13 @@ class ShipAudit:
         if now_ms < self._signed_at_ms + SIGN_EVERY_MS:
             return
         end = await self._end(signed)
+        if isinstance(end, ChainHead) and self._signed is None:
+            end = await self._unlike_its_copy() or end
         if isinstance(end, Break):
             self._report(end)
             return
         self._signed = end
-        if end.sequence == signed.sequence:
+        if end.sequence == self._signed_number:
             return
         unsigned = Checkpoint(
             sequence=end.sequence,
@@ -139,7 +142,7 @@ class ShipAudit:
                 signature=signature,
             )
         )
-        self._signed_at_ms = now_ms
+        self._signed_at_ms, self._signed_number = now_ms, end.sequence
         # In the log as well, which is often kept where the database's administrator cannot write.
         log.info(
             "audit_checkpoint",
@@ -153,9 +156,26 @@ class ShipAudit:
     async def _last_signed(self, now_ms: int) -> ChainHead:
         last = await self._archive.last_checkpoint()
         if last is None:
+            self._signed_number = 0
             return ChainHead()
+        self._signed_number = last.sequence
         self._signed_at_ms = min(last.at_ms, now_ms)
         return ChainHead(sequence=last.sequence, hash=last.hash)
+
+    async def _unlike_its_copy(self) -> Break | None:
+        """Tell whether the trail has another event where its copy ends.
+
+        Whoever rewrote it and deleted the checkpoints there were must not get new ones.
+        """
+        try:
+            copied = await self._copy.head()
+        except ServiceUnavailable:
+            return None
+        rows = await self._archive.rows(copied.sequence - 1, 1)
+        there = ChainHead(sequence=rows[0].sequence, hash=rows[0].hash) if rows else ChainHead()
+        if copied in (there, ChainHead()):
+            return None
+        return Break(sequence=copied.sequence, fault="is not the event that was copied")
 
     async def _end(self, signed: ChainHead) -> ChainHead | Break:
         """Return the end of the chain that continues what was signed."""

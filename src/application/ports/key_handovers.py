@@ -16,7 +16,6 @@ class KeyHandover(Struct, frozen=True, kw_only=True):
         token_hash: SHA-256 of the token of the one-time link.
         sealed_token: the token, sealed for lists; context `key-handover:<id>:token`.
         sealed_secret: the secret, context `key-handover:<id>:secret`.
-        expires_at_ms: from when on it is worthless (Unix milliseconds); None: never.
         old_works_until_ms: end of the grace period of the key before.
     """
 
@@ -26,7 +25,6 @@ class KeyHandover(Struct, frozen=True, kw_only=True):
     sealed_token: str
     sealed_secret: str
     created_at_ms: int
-    expires_at_ms: int | None
     old_works_until_ms: int
 
 

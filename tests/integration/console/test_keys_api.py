@@ -149,3 +149,5 @@ async def test_hand_overs_and_service_accounts_have_their_routes(http: httpx.Asy
     assert await call(http, "GET", path, 200) == changed
     assert (await call(http, "DELETE", path, 200))["deleted"]
     await call(http, "GET", path, 404)
+    assert await call(http, "POST", f"{path}/restore", 200) == changed
+    await call(http, "POST", f"{path}/restore", 404)

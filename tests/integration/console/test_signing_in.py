@@ -10,7 +10,7 @@ from domain.access.accounts import Role, User, UserState
 from domain.records.audit import AuditOutcome
 from tests.support.acting import OPERATOR
 from tests.support.administration import administration
-from tests.support.configuration import Configuration
+from tests.support.configuration import Configuration, a_key, a_user
 from tests.support.console_replicas import Browser, Replicas, console_replicas
 from tests.support.signing_in import IP, PASSWORD
 
@@ -88,6 +88,27 @@ async def test_a_role_that_is_taken_away_opens_nothing_any_more(office: Replicas
     (refused,) = await office.trail("request.refuse")
     assert (refused.actor_id, refused.outcome) == (user.id, AuditOutcome.DENIED)
     assert refused.session_id is not None
+
+
+async def test_what_is_refused_to_single_rows_is_recorded_once_for_each_reason(
+    office: Replicas,
+) -> None:
+    user, browser, _ = await signed_in(office, Role.VIEWER)
+    owner = a_user("owner@example.com")
+    keys = [a_key(owner, number=n, name=f"k{n}") for n in (1, 2)]
+    async with office.stored.uow.begin() as tx:
+        await tx.users.add(owner)
+        for key in keys:
+            await tx.keys.add(key)
+        await tx.commit()
+    rows = [{"op": op, "id": key.id} for key in keys for op in ("revoke", "delete")]
+    answer = await browser.call("POST", "/api/keys/bulk", 200, {"items": rows})
+    assert {each["code"] for each in answer["items"]} == {"permission_denied"}
+    refused = await office.trail("request.refuse")
+    assert {(each.actor_id, each.target.name) for each in refused} == {(user.id, "/api/keys/bulk")}
+    reasons = [each.reason or "" for each in refused]
+    assert len(reasons) == 2
+    assert all(any(verb in each for each in reasons) for verb in ("keys:revoke", "keys:delete"))
 
 
 async def test_a_new_password_ends_all_other_sessions(office: Replicas) -> None:

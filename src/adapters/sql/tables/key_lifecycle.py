@@ -40,6 +40,5 @@ class KeyHandoverRow(Base):
     sealed_token: Mapped[str | None]
     sealed_secret: Mapped[str | None]
     created_at: Mapped[Millis]
-    expires_at: Mapped[Millis | None]
     old_works_until: Mapped[Millis]
     taken_at: Mapped[Millis | None]

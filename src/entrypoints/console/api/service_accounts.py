@@ -88,10 +88,18 @@ def service_account_routes(
         gone = await accounts.delete(by, account_id, if_match=expected(if_match), dry_run=dry_run)
         return answer(ServiceAccountRemoval(not dry_run, gone.view))
 
+    @post(_ONE + "/restore", operation_id="restore_service_account", tags=_TAGS, status_code=200)
+    async def restore_service_account(
+        by: By, account_id: FromPath[str]
+    ) -> Response[ServiceAccountView]:
+        """Bring back a deleted service account with its keys, roles and teams."""
+        return versioned(await accounts.restore(by, account_id))
+
     return [
         list_service_accounts,
         create_service_account,
         get_service_account,
         update_service_account,
         delete_service_account,
+        restore_service_account,
     ]

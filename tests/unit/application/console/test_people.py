@@ -379,7 +379,7 @@ async def test_a_key_is_explained_by_what_it_names(people: People) -> None:
         await tx.keys.add(other)
 
     async def allowed(key: ApiKey, permission: str) -> bool:
-        question = Question(key=key.id, permission=permission)
+        question = AccessQuestion(key=key.id, permission=permission)
         return (await people.use.access.explain(root, question)).allowed
 
     assert await allowed(narrow, "users:read")

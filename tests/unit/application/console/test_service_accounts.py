@@ -118,12 +118,50 @@ async def test_teams_and_role_change_only_where_one_may(services: KeyServices) -
     assert promoted.view.teams == ("blue", "red")
     with pytest.raises(BeyondOwnRights):
         await services.accounts.update(manager, view.id, ServiceAccountPatch(display_name="x"))
+    for dry_run in (True, False):
+        with pytest.raises(BeyondOwnRights):
+            await services.accounts.delete(manager, view.id, dry_run=dry_run)
     with pytest.raises(BeyondOwnRights):
         await services.keys.create(manager, KeyEntry(name="k", owner=view.id))
     with pytest.raises(NotFound):
         await services.accounts.update(admin, DEV.id, ServiceAccountPatch(display_name="x"))
     with pytest.raises(Conflict):
         await services.accounts.create(admin, ServiceAccountEntry(name="ci"))
+
+
+async def test_a_removed_account_comes_back_with_its_keys_by_who_could_remove_it(
+    services: KeyServices, stored: Configuration
+) -> None:
+    manager, admin = acting(MANAGER), acting(ADMIN)
+    made = await services.accounts.create(manager, ServiceAccountEntry(name="ci", teams=("red",)))
+    key = await services.keys.create(manager, KeyEntry(name="k", owner=made.view.address))
+    with pytest.raises(NotFound):
+        await services.accounts.restore(manager, made.view.id)
+    await services.accounts.delete(manager, made.view.id)
+    with pytest.raises(NotFound):
+        await services.accounts.restore(acting(DEV), made.view.id)
+    with pytest.raises(PermissionDenied):
+        await services.accounts.restore(acting(VIEWER), made.view.id)
+    assert await services.accounts.restore(manager, made.view.id) == made
+    caller = await stored.directory.find(key_hash(key.view.secret or ""))
+    assert caller is not None
+    assert caller.owner_active
+    await services.accounts.update(
+        admin, made.view.id, ServiceAccountPatch(role="admin", teams=("red",))
+    )
+    await services.accounts.delete(admin, made.view.id)
+    with pytest.raises(BeyondOwnRights):
+        await services.accounts.restore(manager, made.view.id)
+
+
+async def test_a_person_is_not_restored_as_a_service_account(
+    services: KeyServices, stored: Configuration
+) -> None:
+    async with stored.uow.begin() as tx:
+        await tx.users.remove(DEV.id)
+        await tx.commit()
+    with pytest.raises(NotFound):
+        await services.accounts.restore(acting(ADMIN), DEV.id)
 
 
 async def test_a_list_shows_those_within_reach(services: KeyServices) -> None:

@@ -1,19 +1,23 @@
 """Keys looked after: warned of, rotated and handed over, closed; each once over all replicas."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from adapters.memory.leases import MemoryLeaderLease
 from adapters.sql.engine import create_engine
 from adapters.sql.leases import SqlLeaderLease
+from application.console.key_documents import moment
 from application.console.key_handovers import KeyHandoverDesk
 from application.jobs.key_lifecycle import SLACK_MS, KeyLifecycle
 from application.ports.audit_log import AuditFilter
 from application.ports.leases import LeaderLease
+from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.accounts import SERVICE_DOMAIN, Role, User, UserKind
 from domain.access.actor import Actor
 from domain.access.permissions import Permission
@@ -74,6 +78,23 @@ class Office(Struct):
     async def token(self, by: Actor) -> str:
         (waiting,) = (await self.desk.pending(by)).items
         return waiting.link.rpartition("/")[2]
+
+
+class Interrupted(UnitOfWork):
+    """Lets something happen between finding abandoned keys and closing the first."""
+
+    def __init__(self, uow: UnitOfWork, interruption: Callable[[], Awaitable[object]]) -> None:
+        self._uow = uow
+        self._interruption = interruption
+        self.transactions = 0
+
+    @asynccontextmanager
+    async def begin(self, *, exclusive: bool = False) -> AsyncGenerator[Transaction]:
+        self.transactions += 1
+        if self.transactions == 3:  # those whose grace ended are looked for first
+            await self._interruption()
+        async with self._uow.begin(exclusive=exclusive) as tx:
+            yield tx
 
 
 def an_office(stored: Configuration, *leases: LeaderLease) -> Office:
@@ -170,6 +191,24 @@ async def test_a_secret_not_collected_in_time_waits_on_and_is_not_replaced(offic
     assert taken.state == "active"
 
 
+async def test_a_waiting_secret_lives_as_long_as_its_key_even_when_that_is_extended(
+    office: Office,
+) -> None:
+    user = a_user()
+    key = a_key(user, rotation_period_ms=20 * DAY_MS, expires_at_ms=NOW_MS + 25 * DAY_MS)
+    await office.put(user, key)
+    assert await office.after(13) == ["key.rotate"]
+    async with office.stored.uow.begin() as tx:
+        extended = replace(key.policy, expires_at_ms=NOW_MS + 90 * DAY_MS)
+        await tx.keys.change_policy(key.lineage_id, extended)
+        await tx.commit()
+    assert await office.after(20) == ["key.end_grace"]
+    (waiting,) = (await office.desk.pending(acting(user))).items
+    assert waiting.expires_at == moment(NOW_MS + 90 * DAY_MS)
+    taken = await office.desk.take(acting(user), await office.token(acting(user)))
+    assert await office.works(taken.secret or "")
+
+
 async def test_the_secret_of_a_service_account_goes_to_who_may_rotate_its_keys(
     office: Office,
 ) -> None:
@@ -214,6 +253,25 @@ async def test_a_key_that_nobody_uses_is_closed_a_little_later(office: Office) -
     async with office.stored.uow.begin() as tx:
         states = {key.policy.name: key.state.value for key in await tx.keys.all()}
     assert states == {"never": "revoked", "used": "active"}
+
+
+async def test_a_key_that_was_rotated_after_it_was_found_unused_is_not_closed(
+    in_memory: Office,
+) -> None:
+    user = a_user()
+    key = a_key(user, inactivity_ms=DAY_MS)
+    await in_memory.put(user, key)
+    in_memory.clock.advance(2 * DAY_S)
+    keys = key_services(in_memory.stored.audited, in_memory.clock).keys
+
+    async def rotate() -> None:
+        await keys.rotate(acting(user), key.id)
+
+    uow = Interrupted(in_memory.stored.audited, rotate)
+    await key_lifecycle(uow, MemoryLeaderLease(), in_memory.clock).work()
+    async with in_memory.stored.uow.begin() as tx:
+        states = [each.state.value for each in await tx.key_listing.lineage(key.lineage_id)]
+    assert states == ["rotated", "active"]
 
 
 async def test_more_than_a_batch_is_done_in_one_round(in_memory: Office) -> None:

@@ -171,6 +171,28 @@ async def test_a_trail_that_is_shorter_than_what_was_signed_is_reported(
     ]
 
 
+@pytest.mark.parametrize("kept", [0, 2])
+async def test_a_trail_that_was_rewritten_and_lost_its_checkpoints_is_not_signed_again(
+    shipping: Shipping, kept: int
+) -> None:
+    for count in (2, 3):
+        shipping.happen(count)
+        shipping.clock.advance(10)
+        await shipping.job.round()
+    assert shipping.signed == [2, 5]
+    for number in (2, 5):
+        if number > kept:
+            del shipping.trail.checkpoints[number]
+    del shipping.trail.rows[kept:]
+    shipping.trail.rows.extend(some_rows(4, head_of(shipping.trail.rows), word="forged"))
+    shipping.trail.head = head_of(shipping.trail.rows)
+    shipping.clock.advance(60)
+    with capture_logs() as logs:
+        await shipping.worker().round()
+    assert [each for each in shipping.signed if each > kept] == []
+    assert "is not the event that was copied" in [line.get("fault") for line in logs]
+
+
 async def test_of_two_workers_one_leads(shipping: Shipping) -> None:
     async with shipping.leases.hold(LEASE):
         shipping.happen(1)
