@@ -6,7 +6,6 @@ changes each has an outcome of its own.
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from contextvars import ContextVar
 from hashlib import sha256
 from typing import Generic, Literal, TypeVar
 
@@ -16,7 +15,6 @@ from msgspec import UNSET, Struct
 from domain.errors import (
     AccessDenied,
     Conflict,
-    DomainError,
     InvalidRequest,
     NotFound,
     PreconditionFailed,
@@ -30,8 +28,6 @@ T = TypeVar("T")
 V = TypeVar("V")
 E = TypeVar("E", bound=Struct)
 R = TypeVar("R")
-REFUSED_ROWS: ContextVar[list[DomainError] | None] = ContextVar("refused_rows", default=None)
-"""Where the refusals of single rows are left for whoever records what a request was refused."""
 Status = Literal["created", "updated", "unchanged", "deleted", "failed"]
 
 
@@ -145,9 +141,6 @@ async def each_on_its_own(
             status, item = await work(row)
         except (InvalidRequest, NotFound, Conflict, AccessDenied) as error:
             field = error.param if isinstance(error, InvalidRequest) else None
-            refused = REFUSED_ROWS.get()
-            if refused is not None and isinstance(error, AccessDenied):
-                refused.append(error)
             outcomes.append(
                 Outcome(
                     index=index,

@@ -57,7 +57,7 @@ def table() -> dict[str, list[Case]]:
     return rows
 
 
-WITH_A_PROVIDER = frozenset(
+ASKED_ELSEWHERE = frozenset(
     {
         "GET /api/auth/sso/{name}/begin",
         "GET /api/auth/sso/callback",
@@ -71,9 +71,11 @@ WITH_A_PROVIDER = frozenset(
         "DELETE /api/sso-providers/{provider_id}/identities/{user_id}",
         "POST /api/me/sso/{name}/link",
         "DELETE /api/me/sso/{name}",
+        "POST /api/service-accounts/{account_id}/restore",
     }
 )
-"""What goes on with an identity provider; `tests/integration/identity` asks these with a real one."""
+"""What goes on with an identity provider, which `tests/integration/identity` asks with a real one;
+and a restoration that `tests/unit/application/console/test_service_accounts.py` asks."""
 
 
 def operations(api: Litestar) -> set[str]:
@@ -84,7 +86,7 @@ def operations(api: Litestar) -> set[str]:
         if isinstance(route, HTTPRoute) and route.path_format.startswith("/api/")
         for handler in route.route_handlers
         for method in handler.http_methods
-        if method not in _BODILESS and f"{method} {route.path_format}" not in WITH_A_PROVIDER
+        if method not in _BODILESS and f"{method} {route.path_format}" not in ASKED_ELSEWHERE
     }
 
 

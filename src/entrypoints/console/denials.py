@@ -5,7 +5,6 @@ from typing import cast
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from application.identity.denials import Denials
-from application.resources import REFUSED_ROWS
 from domain.access.actor import Actor, Origin, nobody
 from domain.access.refusals import (
     CsrfRefused,
@@ -42,14 +41,10 @@ class RecordDenials:
             return
         refused: list[DomainError] = []
         scope["state"][REFUSED] = refused
-        REFUSED_ROWS.set(refused)
 
         async def send_when_recorded(message: Message) -> None:
             if refused and message["type"] == "http.response.start":
-                told = {(each.code, each.message): each for each in refused}
-                refused.clear()
-                for error in told.values():  # many rows may be refused for one reason
-                    await self._record(cast("HTTPScope", scope), error)
+                await self._record(cast("HTTPScope", scope), refused.pop())
             await send(message)
 
         await self._app(scope, receive, send_when_recorded)
