@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -17,6 +18,12 @@ from tests.support.stores import (
     running_postgres,
     running_valkey,
 )
+
+# Tests share cores with others: how long an example takes to make says nothing here.
+settings.register_profile(
+    "shared-cores", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("shared-cores")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -75,6 +75,8 @@ def _users() -> None:
         ),
     )
     op.add_column("users", sa.Column("last_sign_in_at", sa.DateTime(timezone=True), nullable=True))
+    # Those that a downgrade made persons of, because nothing else could be told from then on.
+    op.execute("UPDATE users SET kind = 'service' WHERE email LIKE '%@service.invalid'")
     op.create_check_constraint(op.f("ck_users_kind"), "users", "kind IN ('person', 'service')")
     op.create_check_constraint(
         op.f("ck_users_display_name_length"), "users", "length(display_name) BETWEEN 1 AND 100"

@@ -98,7 +98,7 @@ class SecondFactors:
             sealed_secret=self._cipher.seal(secret, context=sealing_context(user_id)),
             created_at_ms=self._clock.now_ms(),
         )
-        async with self._uow.begin() as tx:
+        async with self._uow.begin(exclusive=True) as tx:
             present = await tx.second_factors.find(user_id)
             if present is not None and present.confirmed:
                 raise Conflict("There is a second factor already; disable it first.")
@@ -122,7 +122,7 @@ class SecondFactors:
         user_id = signed_in(by)
         await self._passwords.begin_attempt(by.name, by.origin)
         fresh = self._recovery_codes()
-        async with self._uow.begin() as tx:
+        async with self._uow.begin(exclusive=True) as tx:
             factor = await tx.second_factors.find(user_id)
             if factor is None:
                 raise NotFound("No second factor was begun.")

@@ -21,7 +21,7 @@ from application.ports.single_sign_on import (
 )
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.accounts import User
-from domain.access.actor import Actor, Origin, system_actor
+from domain.access.actor import Actor, ActorKind, Origin, system_actor
 from domain.access.permissions import Permission
 from domain.access.single_sign_on import (
     ATTEMPT_LASTS_MS,
@@ -422,8 +422,9 @@ async def _unchanged(tx: Transaction, attempt: SsoAttempt) -> SsoProvider:
 
 
 def _signed_in(by: Actor) -> UserId:
-    if by.user_id is None:
-        raise AccessDenied("Only a user can do this.")
+    # A key that acts for a user must not become a way to sign in as that user.
+    if by.user_id is None or by.kind is not ActorKind.USER:
+        raise AccessDenied("Only a user who has signed in can do this.")
     return by.user_id
 
 

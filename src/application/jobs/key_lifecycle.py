@@ -22,7 +22,7 @@ from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.actor import system_actor
 from domain.errors import Conflict, DomainError, NotFound
 from domain.keys.policy import ApiKey
-from domain.keys.rotation import AUTOMATIC_GRACE_MS
+from domain.keys.rotation import automatic_grace_ms
 from domain.secret import Secret
 
 LEASE = "key-lifecycle"
@@ -138,12 +138,13 @@ class KeyLifecycle:
         log.warning("key_closed_unused", key_id=key.id, key_name=key.policy.name)
 
     async def _rotate(self, key: ApiKey) -> None:
+        grace_ms = automatic_grace_ms(key.policy.rotation_period_ms or 0)
         now_ms = self._clock.now_ms()
         async with self._uow.begin() as tx:
             successor, secret = await self._maker.rotate(
-                tx, BY_JOB, key, grace_ms=AUTOMATIC_GRACE_MS, reason="Its rotation period is over."
+                tx, BY_JOB, key, grace_ms=grace_ms, reason="Its rotation period is over."
             )
-            token = await self._hand_over(tx, successor, secret, now_ms)
+            token = await self._hand_over(tx, successor, secret, now_ms, now_ms + grace_ms)
             await tx.commit()
         log.warning(
             "key_handover_waits",
@@ -154,7 +155,12 @@ class KeyLifecycle:
         )
 
     async def _hand_over(
-        self, tx: Transaction, successor: ApiKey, secret: Secret, now_ms: int
+        self,
+        tx: Transaction,
+        successor: ApiKey,
+        secret: Secret,
+        now_ms: int,
+        old_works_until_ms: int,
     ) -> Secret:
         handover, token = new_handover(
             self._cipher,
@@ -163,7 +169,7 @@ class KeyLifecycle:
             secret=secret,
             random_bytes=self._randomness.token_bytes(TOKEN_BYTES),
             now_ms=now_ms,
-            old_works_until_ms=now_ms + AUTOMATIC_GRACE_MS,
+            old_works_until_ms=old_works_until_ms,
         )
         await tx.handovers.add(handover)
         return token

@@ -14,7 +14,7 @@ from domain.secret import Secret
 LONGEST_GRACE_MS = 30 * 86_400_000
 DEFAULT_GRACE_MS = 86_400_000
 AUTOMATIC_GRACE_MS = 7 * 86_400_000
-"""How long the old secret works after an automatic rotation: time to collect the new one."""
+"""The most that the old secret works after an automatic rotation: time to collect the new one."""
 
 
 def rotation_due_at_ms(created_at_ms: int, period_ms: int) -> int:
@@ -23,7 +23,12 @@ def rotation_due_at_ms(created_at_ms: int, period_ms: int) -> int:
     So early that the grace period has ended when the secret is as old as `period_ms`; a period
     shorter than twice the grace is cut in half.
     """
-    return created_at_ms + period_ms - min(AUTOMATIC_GRACE_MS, period_ms // 2)
+    return created_at_ms + period_ms - automatic_grace_ms(period_ms)
+
+
+def automatic_grace_ms(period_ms: int) -> int:
+    """Return how long the old secret works after an automatic rotation, by the key's period."""
+    return min(AUTOMATIC_GRACE_MS, period_ms // 2)
 
 
 class Rotation(Struct, frozen=True, kw_only=True):
