@@ -4,7 +4,7 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from adapters.embedded.valkey import EmbeddedValkey
 from tests.support.program_in_thread import program_in_thread
@@ -13,7 +13,9 @@ from tests.support.watched_page import watch
 from tests.support.whole_program import WholeProgram
 
 CHROMIUM = shutil.which("chromium")
-TIMEOUT_MS = 15_000
+TIMEOUT_MS = 60_000
+"""Swagger UI draws all operations anew on a click, which takes seconds on a busy machine."""
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ async def test_a_mishap_is_noticed(mishap: str, browser: Browser, program: Whole
     await page.goto("/setup")
     faults = watch(page, program.console_url)
     event = "pageerror" if mishap == "an exception" else "console"
-    async with page.expect_event(event, timeout=5000):
+    async with page.expect_event(event):
         await page.evaluate(f"() => {{ {script} }}")
     assert any(notice in fault for fault in faults), faults
     await page.close()

@@ -33,8 +33,13 @@ OWNER = "admin@thinkwatch.local"
 
 @pytest.fixture(scope="module")
 def limited() -> Iterator[Installation]:
-    """Four gateway processes."""
+    """Four gateway processes, whose only provider stays in use however often it fails."""
     with installed("--workers", "4") as installation:
+        never_open = {
+            "routing.breaker_min_requests": 100_000,
+            "routing.breaker_consecutive_failures": 1_000,
+        }
+        installation.apply({"settings": never_open})
         yield installation
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-import select
+import selectors
 import signal
 import subprocess
 import sys
@@ -38,7 +38,9 @@ class Program:
     def announcement(self) -> dict[str, Any]:
         """Wait for the JSON line on standard output and return it."""
         assert self.process.stdout is not None
-        readable, _, _ = select.select([self.process.stdout], [], [], START_TIMEOUT_S)
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self.process.stdout, selectors.EVENT_READ)
+            readable = waiting.select(START_TIMEOUT_S)
         line = self.process.stdout.readline() if readable else b""
         assert line, f"no announcement; standard error:\n{self.errors()}"
         return msgspec.json.decode(line)

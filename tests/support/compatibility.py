@@ -10,6 +10,8 @@ from tests.support.source_tree import ROOT
 PAGE = ROOT / "docs" / "compatibility.md"
 PYTHON_CLIENTS = "Python clients"
 NPM_CLIENTS = "npm clients"
+NO_CLIENTS = frozenset({"oidc-provider", "openapi-typescript"})
+"""What else the tests take from npm: an identity provider, and a generator of types."""
 CODING_AGENTS = "Coding agents"
 STAND_INS = "Stand-ins"
 COLUMNS = {
@@ -120,7 +122,8 @@ class Findings:
 
 
 def _is_sdk(name: str) -> bool:
-    return name not in {agent.package for agent in AGENTS.values()} and "aimock" not in name
+    agents = {agent.package for agent in AGENTS.values()}
+    return name not in agents and "aimock" not in name and name not in NO_CLIENTS
 
 
 def _listed(versions: Mapping[str, str]) -> str:

@@ -83,7 +83,7 @@ async def test_the_total_bound_holds_in_every_phase(open_transport: OpenTranspor
         await peer.request()
         await peer.gone()
 
-    short = within(total=0.05)
+    short = within(total=0.5)  # making a TLS context takes a part of it on busy cores
     async with RawServer(script) as server:
         with pytest.raises(UpstreamTimeout) as caught:
             await open_transport().send(post(server.url(), timeouts=short))

@@ -251,8 +251,8 @@ async def test_who_loses_the_race_for_the_probe_of_the_only_route_is_served_all_
     harness.health_policy = HealthPolicy(breaker=BreakerPolicy(open_ms=1, hold_back_ms=0))
     upstream.always(openai_completion())
     async with serving(harness) as (gateway, client):
-        gateway.board.tracker(RouteId("m-0")).breaker.trip(SystemClock().now_ms())
-        await asyncio.sleep(0.01)
+        long_ago_ms = SystemClock().now_ms() - 1_000  # so that the opening is over
+        gateway.board.tracker(RouteId("m-0")).breaker.trip(long_ago_ms)
         assert gateway.board.begin(RouteId("m-0"), SystemClock().now_ms()) is not None
         # As the plan was made, the probe was still to be had.
 
