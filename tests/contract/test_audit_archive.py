@@ -1,11 +1,11 @@
-"""AuditRecorder and AuditArchive: committed with the change or not at all, chained, searchable."""
+"""The audit trail over every store: committed with the change or not at all, chained, searchable."""
 
 import asyncio
 
 import pytest
 from msgspec.structs import replace
 
-from application.ports.audit_log import AuditArchive, AuditFilter, AuditRecorder, Checkpoint
+from application.ports.audit_log import AuditArchive, AuditFilter, Checkpoint
 from domain.access.actor import Actor, ActorKind, Origin
 from domain.access.rights import UNLIMITED
 from domain.records.audit import (
@@ -18,7 +18,7 @@ from domain.records.audit import (
 from domain.secret import Secret
 from tests.support.configuration import Configuration, a_team
 
-PORTS = (AuditArchive, AuditRecorder)
+PORTS = (AuditArchive,)
 ADA = Actor(
     kind=ActorKind.USER,
     id="ada",

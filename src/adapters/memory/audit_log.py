@@ -4,18 +4,12 @@ from collections.abc import Sequence
 
 from msgspec import Struct, field
 
-from application.ports.audit_log import AuditArchive, AuditFilter, AuditRecorder, Checkpoint
-from application.ports.clock import Clock, IdGenerator
-from domain.access.actor import Actor
-from domain.identifiers import EventId
+from application.ports.audit_log import AuditArchive, AuditFilter, Checkpoint
 from domain.records.audit import (
     AuditEntry,
-    AuditOutcome,
-    AuditTarget,
     ChainedEvent,
     ChainHead,
     chained,
-    entry,
 )
 
 
@@ -26,51 +20,12 @@ class AuditTrail(Struct):
     rows: list[ChainedEvent] = field(default_factory=list[ChainedEvent])
     checkpoints: dict[int, Checkpoint] = field(default_factory=dict[int, Checkpoint])
 
-
-class MemoryAuditRecorder(AuditRecorder):
-    """Collects events; `write` puts them at the end of the chain."""
-
-    def __init__(self, trail: AuditTrail, clock: Clock, ids: IdGenerator) -> None:
-        """One for each transaction."""
-        self._trail = trail
-        self._clock = clock
-        self._ids = ids
-        self.entries: list[AuditEntry] = []
-
-    def record(
-        self,
-        by: Actor,
-        action: str,
-        target: AuditTarget,
-        *,
-        before: object = None,
-        after: object = None,
-        reason: str | None = None,
-        outcome: AuditOutcome = AuditOutcome.SUCCESS,
-    ) -> None:
-        """Note an act."""
-        self.entries.append(
-            entry(
-                by,
-                action,
-                target,
-                event_id=EventId(self._ids.new_id()),
-                at_ms=self._clock.now_ms(),
-                outcome=outcome,
-                reason=reason,
-                before=before,
-                after=after,
-            )
-        )
-
-    def write(self) -> None:
-        """Chain what was noted."""
-        if not self.entries:
-            return
-        rows = chained(self._trail.head, self.entries)
-        self._trail.rows.extend(rows)
-        self._trail.head = ChainHead(sequence=rows[-1].sequence, hash=rows[-1].hash)
-        self.entries.clear()
+    def append(self, entries: Sequence[AuditEntry]) -> None:
+        """Put events at the end of the chain."""
+        if entries:
+            added = chained(self.head, entries)
+            self.rows.extend(added)
+            self.head = ChainHead(sequence=added[-1].sequence, hash=added[-1].hash)
 
 
 class MemoryAuditArchive(AuditArchive):

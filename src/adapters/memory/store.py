@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from adapters.memory.audit_log import AuditTrail, MemoryAuditRecorder
+from adapters.memory.audit_log import AuditTrail
 from adapters.memory.key_handovers import MemoryKeyHandovers
 from adapters.memory.key_listing import MemoryKeyListing
 from adapters.memory.limit_rows import MemoryLimitOverrides, MemoryLimits
@@ -31,6 +31,7 @@ from adapters.memory.single_sign_on import (
     MemorySsoIdentities,
     MemorySsoProviders,
 )
+from application.ports.audit_recorder import AuditRecorder
 from application.ports.change_feed import Change, ChangeFeed, Section
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
@@ -55,7 +56,7 @@ class MemoryTransaction(Transaction):
         self,
         store: MemoryStore,
         feed: ChangeFeed,
-        audit: MemoryAuditRecorder,
+        audit: AuditRecorder,
         *,
         allow_unaudited: bool,
     ) -> None:
@@ -63,7 +64,7 @@ class MemoryTransaction(Transaction):
         self._store = store
         self._feed = feed
         self._allow_unaudited = allow_unaudited
-        self.audit = self._recorder = audit
+        self.audit = audit
         self._draft = store.draft.copy()
         self.users = MemoryUsers(self._draft)
         self.teams = MemoryTeams(self._draft)
@@ -90,9 +91,9 @@ class MemoryTransaction(Transaction):
     async def commit(self) -> None:
         """Replace the state, raise revisions, tell the feed."""
         changed, self._draft.changed = self._draft.changed, set()
-        if changed and not self._recorder.entries and not self._allow_unaudited:
+        if changed and not self.audit.entries and not self._allow_unaudited:
             raise RuntimeError("a change was not recorded in the audit trail")
-        self._recorder.write()
+        self._store.trail.append(self.audit.entries)
         revisions = dict(self._store.revisions)
         for section in changed:
             revisions[section] = revisions.get(section, 0) + 1
@@ -137,7 +138,7 @@ class MemoryUnitOfWork(UnitOfWork):
             yield MemoryTransaction(
                 self._store,
                 self._feed,
-                MemoryAuditRecorder(self._store.trail, self._clock, self._ids),
+                AuditRecorder(self._clock, self._ids),
                 allow_unaudited=self._allow_unaudited,
             )
         finally:

@@ -8,84 +8,40 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from adapters.sql.errors import database_errors
 from adapters.sql.tables.audit import AuditCheckpointRow, AuditEventRow, AuditHeadRow
-from application.ports.audit_log import AuditArchive, AuditFilter, AuditRecorder, Checkpoint
-from application.ports.clock import Clock, IdGenerator
-from domain.access.actor import Actor
-from domain.identifiers import EventId
+from application.ports.audit_log import AuditArchive, AuditFilter, Checkpoint
 from domain.records.audit import (
     AuditEntry,
-    AuditOutcome,
-    AuditTarget,
     ChainedEvent,
     ChainHead,
     chained,
-    entry,
 )
 
 
-class SqlAuditRecorder(AuditRecorder):
-    """Collects events; `write` puts them at the end of the chain, last thing before the commit."""
-
-    def __init__(self, clock: Clock, ids: IdGenerator) -> None:
-        """One for each transaction."""
-        self._clock = clock
-        self._ids = ids
-        self.entries: list[AuditEntry] = []
-
-    def record(
-        self,
-        by: Actor,
-        action: str,
-        target: AuditTarget,
-        *,
-        before: object = None,
-        after: object = None,
-        reason: str | None = None,
-        outcome: AuditOutcome = AuditOutcome.SUCCESS,
-    ) -> None:
-        """Note an act."""
-        self.entries.append(
-            entry(
-                by,
-                action,
-                target,
-                event_id=EventId(self._ids.new_id()),
-                at_ms=self._clock.now_ms(),
-                outcome=outcome,
-                reason=reason,
-                before=before,
-                after=after,
-            )
-        )
-
-    async def write(self, session: AsyncSession) -> None:
-        """Chain what was noted; the lock on the head lasts until the transaction ends."""
-        if not self.entries:
-            return
-        head = (
-            await session.execute(
-                select(AuditHeadRow.sequence, AuditHeadRow.hash).with_for_update()
-            )
-        ).one()
-        rows = chained(ChainHead(sequence=head.sequence, hash=head.hash), self.entries)
-        await session.execute(
-            insert(AuditEventRow),
-            [
-                {
-                    "sequence": row.sequence,
-                    "content": row.content,
-                    "previous_hash": row.previous_hash,
-                    "hash": row.hash,
-                }
-                for row in rows
-            ],
-        )
-        await session.execute(
-            update(AuditHeadRow)
-            .values(sequence=rows[-1].sequence, hash=rows[-1].hash)
-            .execution_options(synchronize_session=False)
-        )
-        self.entries.clear()
+async def append(session: AsyncSession, entries: Sequence[AuditEntry]) -> None:
+    """Put events at the end of the chain; the lock on its head lasts until the transaction ends."""
+    if not entries:
+        return
+    head = (
+        await session.execute(select(AuditHeadRow.sequence, AuditHeadRow.hash).with_for_update())
+    ).one()
+    rows = chained(ChainHead(sequence=head.sequence, hash=head.hash), entries)
+    await session.execute(
+        insert(AuditEventRow),
+        [
+            {
+                "sequence": row.sequence,
+                "content": row.content,
+                "previous_hash": row.previous_hash,
+                "hash": row.hash,
+            }
+            for row in rows
+        ],
+    )
+    await session.execute(
+        update(AuditHeadRow)
+        .values(sequence=rows[-1].sequence, hash=rows[-1].hash)
+        .execution_options(synchronize_session=False)
+    )
 
 
 class SqlAuditArchive(AuditArchive):

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from adapters.sql.audit_log import SqlAuditRecorder
+from adapters.sql.audit_log import append
 from adapters.sql.errors import database_errors
 from adapters.sql.invites import SqlInvites
 from adapters.sql.key_handovers import SqlKeyHandovers
@@ -27,6 +27,7 @@ from adapters.sql.settings import SqlStoredSettings
 from adapters.sql.single_sign_on import SqlSsoAttempts, SqlSsoIdentities, SqlSsoProviders
 from adapters.sql.tables import ConfigRevisionRow
 from adapters.sql.user_search import SqlUserSearch
+from application.ports.audit_recorder import AuditRecorder
 from application.ports.change_feed import Change, ChangeFeed
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
@@ -41,12 +42,12 @@ class SqlTransaction(Transaction):
         self,
         session: AsyncSession,
         feed: ChangeFeed,
-        audit: SqlAuditRecorder,
+        audit: AuditRecorder,
         *,
         allow_unaudited: bool,
     ) -> None:
         """`session` is in a transaction that ends when the session is closed."""
-        self.audit = self._recorder = audit
+        self.audit = audit
         self._allow_unaudited = allow_unaudited
         shared = Session(session)
         self._session = session
@@ -76,7 +77,7 @@ class SqlTransaction(Transaction):
 
     async def commit(self) -> None:
         """Raise the revisions, chain the audit events, commit, tell the feed."""
-        if self._changed and not self._recorder.entries and not self._allow_unaudited:
+        if self._changed and not self.audit.entries and not self._allow_unaudited:
             raise RuntimeError("a change was not recorded in the audit trail")
         changes: list[Change] = []
         async with database_errors():
@@ -92,7 +93,7 @@ class SqlTransaction(Transaction):
                 )
                 changes.append(Change(section, await self._session.scalar(raise_revision) or 0))
             # The head of the chain is everybody's: its lock comes last and is held shortest.
-            await self._recorder.write(self._session)
+            await append(self._session, self.audit.entries)
             await self._session.commit()
         if changes:
             await self._feed.publish(changes)
@@ -135,6 +136,6 @@ class SqlUnitOfWork(UnitOfWork):
             yield SqlTransaction(
                 session,
                 self._feed,
-                SqlAuditRecorder(self._clock, self._ids),
+                AuditRecorder(self._clock, self._ids),
                 allow_unaudited=self._allow_unaudited,
             )

@@ -6,40 +6,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from domain.access.actor import Actor
-from domain.records.audit import AuditOutcome, AuditTarget, ChainedEvent, ChainHead
-
-
-class AuditRecorder(Protocol):
-    """The trail inside a transaction: what is recorded is committed with the change, or not at all.
-
-    A transaction that changed something and recorded nothing cannot be committed.
-    """
-
-    @abstractmethod
-    def record(
-        self,
-        by: Actor,
-        action: str,
-        target: AuditTarget,
-        *,
-        before: object = None,
-        after: object = None,
-        reason: str | None = None,
-        outcome: AuditOutcome = AuditOutcome.SUCCESS,
-    ) -> None:
-        """Note an act; `commit` gives it its place in the chain.
-
-        Args:
-            by: who acts.
-            action: `kind.verb`, e.g. `key.rotate`.
-            target: what is acted on.
-            before: the object as it was; None for one that is made. Secrets are masked.
-            after: the object as it is now; None for one that is removed.
-            reason: in the words of who acts.
-            outcome: for what was refused or failed; nothing else may change then.
-        """
-        ...
+from domain.records.audit import AuditOutcome, ChainedEvent, ChainHead
 
 
 class AuditFilter(Struct, frozen=True, kw_only=True):

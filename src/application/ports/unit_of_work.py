@@ -4,7 +4,7 @@ from abc import abstractmethod
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from application.ports.audit_log import AuditRecorder
+from application.ports.audit_recorder import AuditRecorder
 from application.ports.key_handovers import KeyHandovers
 from application.ports.key_listing import KeyListing
 from application.ports.people import Invites, UserSearch
