@@ -1,7 +1,7 @@
 """The rights of a user, as they are stored now."""
 
 from application.ports.unit_of_work import Transaction
-from domain.access.accounts import Role, User, UserKind, UserState
+from domain.access.accounts import User
 from domain.access.rights import Rights
 from domain.access.roles import GatewayAccess, gateway_access, rights_of
 from domain.errors import BeyondOwnRights, Conflict
@@ -46,22 +46,9 @@ async def require_no_more_than(
     beyond = list(actor.may_give(given))
     if given_access is not None and not actor.unlimited and actor.user_id is not None:
         own = await tx.users.find(actor.user_id)
-        if own is not None:
+        if own is None:
+            beyond.append("anything, as your account is gone")
+        else:
             beyond.extend((await read_gateway_access(tx, own)).beyond(given_access))
     if beyond:
         raise BeyondOwnRights(beyond)
-
-
-async def require_a_super_admin(tx: Transaction) -> None:
-    """Raise unless an active super admin is left. Ask last, in an exclusive transaction.
-
-    Raises:
-        LastSuperAdmin: there would be none.
-    """
-    if not any(
-        user.role == Role.SUPER_ADMIN
-        and user.state is UserState.ACTIVE
-        and user.kind is UserKind.PERSON
-        for user in await tx.users.all()
-    ):
-        raise LastSuperAdmin

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
+from application.identity.rights import require_no_more_than
 from application.ports.clock import Clock, IdGenerator
 from application.ports.secrets import SecretCipher
 from application.ports.single_sign_on import OpenIdConnect
@@ -12,7 +13,7 @@ from domain.access.accounts import User
 from domain.access.actor import Actor
 from domain.access.permissions import Permission
 from domain.access.rights import UNLIMITED
-from domain.access.roles import BUILT_IN, rights_of
+from domain.access.roles import BUILT_IN, gateway_access, rights_of
 from domain.access.single_sign_on import (
     SsoProvider,
     activated,
@@ -320,8 +321,8 @@ async def _check(
         raise ValidationFailed(faults)
     for role in sorted(provider.roles & {*custom, *BUILT_IN}):
         holder = User(id=UserId(""), email="", role=role, created_at_ms=0)
-        if beyond := by.rights.may_give(rights_of(holder, (), custom)):
-            raise BeyondOwnRights(beyond)
+        given = rights_of(holder, (), custom)
+        await require_no_more_than(tx, by.rights, given, gateway_access(holder, (), custom))
     # Whoever says which provider vouches for an address gets into any account that has one.
     if provider.link_by_email and (beyond := by.rights.may_give(UNLIMITED)):
         raise BeyondOwnRights(beyond)

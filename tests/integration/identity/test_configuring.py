@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from adapters.memory.store import MemoryStore
 from application.identity.sso_providers import SsoChange, client_secret_context
 from domain.access.accounts import User
 from domain.access.actor import Actor, ActorKind
 from domain.access.rights import Held, Rights, statements
-from domain.access.roles import rights_of
+from domain.access.roles import RoleDefinition, rights_of
 from domain.access.single_sign_on import SsoState
 from domain.access.sso_failures import SsoFailure
 from domain.access.sso_presets import SsoPreset
@@ -25,8 +26,10 @@ from domain.errors import (
     ValidationFailed,
 )
 from domain.identifiers import SsoProviderId, UserId
+from domain.records.audit import AuditTarget
 from domain.secret import Secret
-from tests.support.configuration import new_id
+from tests.support.acting import OPERATOR, acting
+from tests.support.configuration import NOW_MS, a_user, new_id
 from tests.support.identity_provider import CLIENT_SECRET, IdentityProvider, identity_provider
 from tests.support.manual_clock import ManualClock
 from tests.support.single_sign_on import ISSUER, an_active_provider, an_identity
@@ -102,6 +105,26 @@ async def test_nobody_gives_roles_through_groups_that_he_could_not_give(here: Se
     await here.manage.edit(here.admin, provider.id, SsoChange(group_roles={"ops": "super_admin"}))
     with pytest.raises(BeyondOwnRights):
         await here.manage.edit(by, provider.id, SsoChange(allowed_domains=frozenset()))
+
+
+async def test_nobody_opens_models_through_groups_that_his_own_roles_do_not_open(
+    here: Services,
+) -> None:
+    allow = statements("sso:write", "ai_gateway:use")
+    narrow = RoleDefinition(name="narrow", allow=allow, models=("gpt-mini",))
+    wide = RoleDefinition(name="wide", allow=allow)
+    user = replace(a_user("narrow@example.com"), role=narrow.name)
+    async with here.uow.begin() as tx:
+        await tx.roles.add(narrow, created_at_ms=NOW_MS)
+        await tx.roles.add(wide, created_at_ms=NOW_MS)
+        await tx.users.add(user)
+        tx.audit.record(OPERATOR, "user.create", AuditTarget(kind="user", id=user.id))
+        await tx.commit()
+    by = replace(acting(user), rights=rights_of(user, (), {narrow.name: narrow}))
+    provider = await here.draft(ISSUER)
+    with pytest.raises(BeyondOwnRights, match="model"):
+        await here.manage.edit(by, provider.id, SsoChange(group_roles={"ops": wide.name}))
+    await here.manage.edit(by, provider.id, SsoChange(group_roles={"ops": narrow.name}))
 
 
 async def test_only_a_super_admin_lets_a_provider_vouch_for_accounts_there_are(
