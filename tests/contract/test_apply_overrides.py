@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from application.console.configuration.keys import moment
 from application.console.configuration.plan import Action
+from application.instants import instant_text
 from domain.errors import ValidationFailed
 from domain.limits.overrides import Override, OverrideAction
 from tests.support.administration import Administration, administration, plan
@@ -34,7 +34,7 @@ def office(stored: Configuration) -> Administration:
 
 
 def raised(office: Administration, **members: Any) -> dict[str, Any]:
-    until = moment(office.clock.now_ms() + 30 * DAY_MS)
+    until = instant_text(office.clock.now_ms() + 30 * DAY_MS)
     wish = {"limit": RULE, "action": "replace", "value": 600, "reason": "launch", "until": until}
     return {**wish, **members}
 
@@ -79,7 +79,7 @@ async def test_another_value_takes_the_place_of_the_stored_one(office: Administr
 async def test_of_several_overrides_of_one_kind_the_document_says_which_stay(
     office: Administration,
 ) -> None:
-    soon = moment(office.clock.now_ms() + DAY_MS)
+    soon = instant_text(office.clock.now_ms() + DAY_MS)
     both = [tightened(value=5, until=soon), tightened(value=20)]
     await office.apply(**BASE, overrides=both)
     assert plan(await office.apply(**BASE, overrides=both)) == []
@@ -106,7 +106,7 @@ async def test_overrides_of_defaults_and_of_usd_budgets_come_back_from_an_export
             "action": "replace",
             "value": 600,
             "reason": "launch",
-            "until": moment(office.clock.now_ms() + 30 * DAY_MS),
+            "until": instant_text(office.clock.now_ms() + 30 * DAY_MS),
         },
         {
             "limit": BUDGET,
@@ -148,7 +148,7 @@ async def test_prune_of_a_limit_and_its_override_together_works(office: Administ
 
 
 async def test_every_wrong_override_is_told_with_its_path(office: Administration) -> None:
-    late = moment(office.clock.now_ms() + 91 * DAY_MS)
+    late = instant_text(office.clock.now_ms() + 91 * DAY_MS)
     assert await faults_of(
         office,
         raised(office, limit={**RULE, "window": "1h"}),

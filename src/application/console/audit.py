@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from application.console.settings.manage import number_of
-from application.console.settings.views import moment
+from application.instants import instant
 from application.ports.audit_log import AuditArchive, AuditFilter
 from application.ports.unit_of_work import UnitOfWork
 from application.records.export import ExportTrail
@@ -168,11 +168,12 @@ def event_view(row: ChainedEvent) -> AuditEventView:
     previous_hash, hash_there = row.previous_hash.hex(), row.hash.hex()
     try:
         entry = row.entry()
-    except msgspec.MsgspecError:
+        at = instant(entry.at_ms)
+    except (msgspec.MsgspecError, OverflowError):  # a forged row may say anything
         return AuditEventView(
             sequence=row.sequence,
             id="",
-            at=moment(0),
+            at=instant(0),
             actor=AuditActorView(kind="", id="", name=""),
             action="",
             target=AuditTargetView(kind="", id="", name=""),
@@ -183,7 +184,7 @@ def event_view(row: ChainedEvent) -> AuditEventView:
     return AuditEventView(
         sequence=row.sequence,
         id=entry.id,
-        at=moment(entry.at_ms),
+        at=at,
         actor=AuditActorView(kind=entry.actor_kind, id=entry.actor_id, name=entry.actor_name),
         action=entry.action,
         target=AuditTargetView(kind=entry.target.kind, id=entry.target.id, name=entry.target.name),
@@ -210,7 +211,7 @@ def trail_view(report: TrailReport) -> TrailView:
         first_bad=BadEventView(sequence=bad.sequence, fault=bad.fault) if bad else None,
         checkpoints=report.checkpoints,
         signed=signed.sequence if signed else None,
-        signed_at=moment(signed.at_ms) if signed else None,
+        signed_at=instant(signed.at_ms) if signed else None,
         copy=report.copy,
         copied=report.copied,
     )

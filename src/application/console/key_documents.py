@@ -1,19 +1,18 @@
 """Keys as the REST API reads and shows them."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
+from application.instants import instant, instant_or_none, milliseconds
 from application.resources import Versioned, versioned
 from domain.durations import format_duration, parse_duration
 from domain.errors import InvalidRequest
 from domain.identifiers import TeamId
 from domain.inference.dialect import Surface
 from domain.keys.policy import ApiKey, KeyPolicy
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class KeyEntry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -142,7 +141,7 @@ def entry_of(policy: KeyPolicy, teams: Mapping[TeamId, str]) -> KeyEntry:
         tools=policy.tools,
         permissions=tuple(sorted(permissions)) if permissions is not None else None,
         teams=_team_names(policy, teams),
-        expires_at=moment(policy.expires_at_ms),
+        expires_at=instant_or_none(policy.expires_at_ms),
         inactivity_timeout=_text(policy.inactivity_ms),
         rotation_period=_text(policy.rotation_period_ms),
         ip_allow=policy.ip_allow,
@@ -172,10 +171,10 @@ def key_view(key: ApiKey, owner: str, teams: Mapping[TeamId, str], now_ms: int) 
         tags=policy.tags,
         inactivity_timeout=_text(policy.inactivity_ms),
         rotation_period=_text(policy.rotation_period_ms),
-        created_at=_moment(key.created_at_ms),
-        expires_at=moment(policy.expires_at_ms),
-        grace_ends_at=moment(key.grace_ends_at_ms),
-        last_used_at=moment(key.last_used_at_ms),
+        created_at=instant(key.created_at_ms),
+        expires_at=instant_or_none(policy.expires_at_ms),
+        grace_ends_at=instant_or_none(key.grace_ends_at_ms),
+        last_used_at=instant_or_none(key.last_used_at_ms),
     )
 
 
@@ -191,23 +190,8 @@ def issued_view(view: KeyView, secret: str | None) -> IssuedKeyView:
     return IssuedKeyView(**members, secret=secret)
 
 
-def moment(at_ms: int | None) -> datetime | None:
-    """Return Unix milliseconds as a datetime in UTC."""
-    return None if at_ms is None else _moment(at_ms)
-
-
-def _moment(at_ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=at_ms)
-
-
 def _millis(field: str, at: datetime | None) -> int | None:
-    if at is None:
-        return None
-    if at.tzinfo is None:
-        raise InvalidRequest(
-            f"'{field}' must have a time zone, e.g. 2030-01-01T00:00:00Z.", param=field
-        )
-    return (at - _EPOCH) // timedelta(milliseconds=1)
+    return None if at is None else milliseconds(at, field)
 
 
 def _duration(field: str, value: str | None) -> int | None:

@@ -7,7 +7,8 @@ from hashlib import sha256
 from msgspec import Struct
 
 from application.console.key_acts import find_key, key_target, require_may_hand_out, target_of_key
-from application.console.key_documents import IssuedKeyView, issued_view, key_view, moment
+from application.console.key_documents import IssuedKeyView, issued_view, key_view
+from application.instants import instant, instant_or_none
 from application.ports.clock import Clock
 from application.ports.key_handovers import KeyHandover
 from application.ports.secrets import SecretCipher
@@ -15,7 +16,7 @@ from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.accounts import User, UserKind
 from domain.access.actor import Actor, ActorKind
 from domain.access.permissions import Permission
-from domain.errors import BeyondOwnRights, Conflict, NotFound
+from domain.errors import BeyondOwnRights, Conflict, InvalidRequest, NotFound
 from domain.identifiers import UserId
 from domain.keys.policy import ApiKey
 from domain.secret import Secret
@@ -29,7 +30,8 @@ class HandoverView(Struct, frozen=True, kw_only=True):
     """A secret that waits.
 
     Attributes:
-        link: POST to it gives the secret, once.
+        link: POST to it gives the secret, once; null: it was sealed with an encryption key that is
+            not there any more, so rotate the key again.
         expires_at: with the key itself; null: it waits for ever.
         old_works_until: until then the secret before works too.
     """
@@ -38,7 +40,7 @@ class HandoverView(Struct, frozen=True, kw_only=True):
     key_id: str
     key_name: str
     owner: str
-    link: str
+    link: str | None
     created_at: datetime
     expires_at: datetime | None
     old_works_until: datetime
@@ -114,19 +116,23 @@ class KeyHandoverDesk:
         return owners
 
     def _view(self, found: KeyHandover, key: ApiKey, owner: User) -> HandoverView:
-        created_at, until = moment(found.created_at_ms), moment(found.old_works_until_ms)
-        assert created_at is not None
-        assert until is not None
         return HandoverView(
             id=found.id,
             key_id=key.id,
             key_name=key.policy.name,
             owner=owner.email,
-            link=link_of(self._cipher.open(found.sealed_token, context=token_context(found.id))),
-            created_at=created_at,
-            expires_at=moment(key.policy.expires_at_ms),
-            old_works_until=until,
+            link=self._link(found),
+            created_at=instant(found.created_at_ms),
+            expires_at=instant_or_none(key.policy.expires_at_ms),
+            old_works_until=instant(found.old_works_until_ms),
         )
+
+    def _link(self, found: KeyHandover) -> str | None:
+        try:
+            token = self._cipher.open(found.sealed_token, context=token_context(found.id))
+        except InvalidRequest:  # the key it was sealed with has left the ring
+            return None
+        return link_of(token)
 
 
 def new_handover(

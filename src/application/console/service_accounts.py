@@ -8,10 +8,10 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from application.console.key_acts import require_teams, target_of_user
-from application.console.key_documents import moment
 from application.console.restoring import find_restorable
 from application.identity.rights import read_gateway_access, read_rights, require_no_more_than
 from application.identity.roster import Roster
+from application.instants import instant
 from application.ports.clock import Clock, IdGenerator
 from application.ports.removed import RemovedKind
 from application.ports.unit_of_work import Transaction, UnitOfWork
@@ -307,7 +307,7 @@ def _view(user: User, names: Mapping[TeamId, str]) -> ServiceAccountView:
         role=user.role,
         teams=tuple(sorted(names[each] for each in user.team_ids if each in names)),
         enabled=user.state is UserState.ACTIVE,
-        created_at=moment(user.created_at_ms),
+        created_at=instant(user.created_at_ms),
     )
 
 

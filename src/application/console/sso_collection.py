@@ -6,9 +6,9 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType, field, structs
 
-from application.identity.session_list import moment
 from application.identity.single_sign_on import Begun, SingleSignOn
 from application.identity.sso_providers import ManageSsoProviders, SsoChange, SsoDraft
+from application.instants import instant
 from application.resources import Page, Versioned, check_page, page_of
 from domain.access.actor import Actor
 from domain.access.single_sign_on import SsoProvider, SsoState
@@ -295,7 +295,7 @@ def _view(provider: SsoProvider) -> SsoProviderView:
             jwks_uri=found.jwks_uri,
             userinfo_endpoint=found.userinfo_endpoint,
             end_session_endpoint=found.end_session_endpoint,
-            discovered_at=moment(found.discovered_at_ms),
+            discovered_at=instant(found.discovered_at_ms),
         )
     return SsoProviderView(
         id=provider.id,
@@ -316,8 +316,8 @@ def _view(provider: SsoProvider) -> SsoProviderView:
         ends_session=provider.ends_session,
         state=provider.state,
         discovered=discovered,
-        tested_at=None if tested_at_ms is None else moment(tested_at_ms),
-        created_at=moment(provider.created_at_ms),
+        tested_at=None if tested_at_ms is None else instant(tested_at_ms),
+        created_at=instant(provider.created_at_ms),
     )
 
 

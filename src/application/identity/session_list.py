@@ -1,12 +1,13 @@
 """Which sessions there are, and their end: one's own, and those of others."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from msgspec import Struct
 
 from application.identity.passwords import signed_in
 from application.identity.rights import read_gateway_access, read_rights, require_no_more_than
 from application.identity.sessions import session_target
+from application.instants import instant
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWork
 from application.resources import Page, check_page, page_of
@@ -161,14 +162,9 @@ def _view(session: Session, user: User, by: Actor) -> SessionView:
         method=session.method.value,
         ip=session.ip,
         user_agent=session.user_agent,
-        created_at=moment(session.created_at_ms),
-        last_seen_at=moment(session.last_seen_at_ms),
-        expires_at=moment(session.expires_at_ms),
+        created_at=instant(session.created_at_ms),
+        last_seen_at=instant(session.last_seen_at_ms),
+        expires_at=instant(session.expires_at_ms),
         second_factor=session.second_factor,
         current=session.id == by.session_id,
     )
-
-
-def moment(at_ms: int) -> datetime:
-    """Return Unix milliseconds as a moment in UTC."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC)

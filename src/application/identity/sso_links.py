@@ -5,8 +5,8 @@ from datetime import datetime
 from msgspec import Struct
 
 from application.identity.passwords import signed_in
-from application.identity.session_list import moment
 from application.identity.single_sign_on import Begun, SingleSignOn
+from application.instants import instant
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.actor import Actor
 from domain.access.single_sign_on import SsoIdentity, SsoProvider, SsoState
@@ -113,5 +113,5 @@ def _view(link: SsoIdentity, provider: SsoProvider) -> SsoLinkView:
         issuer=link.issuer,
         subject=link.subject,
         usable=_opens(link, provider),
-        linked_at=moment(link.linked_at_ms),
+        linked_at=instant(link.linked_at_ms),
     )

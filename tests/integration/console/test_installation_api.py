@@ -128,6 +128,14 @@ async def test_what_is_wrong_with_settings_is_told_one_by_one(office: Office) ->
     assert DEPTH in problem["detail"]
     gone = await office.call("DELETE", "/api/settings/staged", params={"dry_run": "true"})
     assert (gone["deleted"], [each["key"] for each in gone["staged"]["items"]]) == (False, [DEPTH])
+    seen = (await office.http.get("/api/settings/staged")).headers["etag"]
+    more = {"values": {"routing.max_attempts": 4}}
+    await office.call("PATCH", "/api/settings/staged", body=more)
+    for method in ("PATCH", "DELETE"):  # somebody else staged something meanwhile
+        stale = await office.http.request(
+            method, "/api/settings/staged", json=more, headers={"if-match": seen}
+        )
+        assert stale.status_code == 412, stale.text
     assert (await office.call("DELETE", "/api/settings/staged"))["deleted"]
 
 

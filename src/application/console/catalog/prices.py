@@ -6,9 +6,10 @@ from msgspec.structs import replace
 
 from application.console.catalog.merging import refuse
 from application.console.catalog.models import existing_model
-from application.console.catalog.views import PriceView, milliseconds, price_view
+from application.console.catalog.views import PriceView, price_view
 from application.console.configuration.amounts import check_price, price_of
 from application.console.configuration.document import PriceEntry
+from application.instants import milliseconds
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import UnitOfWork
 from application.resources import Page, check_page, page_of
@@ -105,12 +106,7 @@ def _beginning(entry: NewPrice, known: PriceList, now_ms: int) -> int:
         in_force = known.at(now_ms)
         # Two changes within a millisecond: the later one holds.
         return max(now_ms, in_force.effective_from_ms + 1) if in_force is not None else now_ms
-    if entry.effective_from.tzinfo is None:
-        raise InvalidRequest(
-            "'effective_from' needs a time zone, e.g. 2030-01-01T00:00:00Z.",
-            param="effective_from",
-        )
-    wanted_ms = milliseconds(entry.effective_from)
+    wanted_ms = milliseconds(entry.effective_from, "effective_from")
     if wanted_ms < now_ms:
         raise InvalidRequest(
             "'effective_from' has passed; leave it out for a price from now on.",

@@ -1,6 +1,6 @@
 """Models, routes and prices as they are shown, and back as entries that a change is merged into."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 import msgspec
@@ -14,11 +14,10 @@ from application.console.configuration.document import (
     PriceEntry,
     RouteEntry,
 )
+from application.instants import instant
 from domain.accounting.pricing import Price
 from domain.routing.capabilities import Capabilities
 from domain.routing.catalog import Affinity, Model, Route, Strategy
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ModelView(Struct, frozen=True, kw_only=True):
@@ -101,7 +100,7 @@ def model_view(model: Model) -> ModelView:
     """Return how a model is shown."""
     return ModelView(
         id=model.id,
-        created_at=moment(model.created_at_ms),
+        created_at=instant(model.created_at_ms),
         **msgspec.structs.asdict(model_entry(model)),
     )
 
@@ -139,20 +138,10 @@ def price_view(price: Price, model: Model, now_ms: int) -> PriceView:
         id=price.id,
         model=model.name,
         model_id=model.id,
-        effective_from=moment(price.effective_from_ms),
+        effective_from=instant(price.effective_from_ms),
         in_force=in_force is not None and in_force.id == price.id,
         **{name: exact(amount) if amount is not None else None for name, amount in amounts.items()},  # pyright: ignore[reportArgumentType]
     )
-
-
-def moment(at_ms: int) -> datetime:
-    """Return the instant of Unix milliseconds."""
-    return _EPOCH + timedelta(milliseconds=at_ms)
-
-
-def milliseconds(instant: datetime) -> int:
-    """Return the Unix milliseconds of an instant with a time zone."""
-    return (instant - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _capabilities(known: Capabilities) -> CapabilitiesEntry:

@@ -13,7 +13,6 @@ import msgspec
 from application.console.configuration.amounts import exact, price_entry
 from application.console.configuration.capabilities import capabilities_entry
 from application.console.configuration.document import VERSION
-from application.console.configuration.keys import moment
 from application.console.configuration.overrides import is_named, override_entry
 from application.console.configuration.planning import Stored
 from application.console.configuration.routes import CAPS
@@ -23,6 +22,7 @@ from application.console.limits.documents import (
     budget_entry,
     rule_entry,
 )
+from application.instants import instant_text
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWork
 from domain.access.accounts import User, UserState
@@ -150,7 +150,9 @@ def _key(key: ApiKey, owner: str, teams: Mapping[TeamId, str]) -> Entry:
         "tools": list(policy.tools) if policy.tools is not None else None,
         "permissions": sorted(policy.permissions) if policy.permissions is not None else None,
         "teams": sorted(teams[team_id] for team_id in policy.team_ids) or None,
-        "expires_at": moment(policy.expires_at_ms) if policy.expires_at_ms is not None else None,
+        "expires_at": instant_text(policy.expires_at_ms)
+        if policy.expires_at_ms is not None
+        else None,
         "inactivity_timeout": _duration(policy.inactivity_ms),
         "rotation_period": _duration(policy.rotation_period_ms),
         "ip_allow": list(policy.ip_allow) if policy.ip_allow is not None else None,

@@ -1,6 +1,6 @@
 """Planning of keys. A key is identified by its owner and name; rotations keep both."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -24,6 +24,7 @@ from application.console.configuration.planning import (
     update,
 )
 from application.console.limits.names import key_text
+from application.instants import instant_text, milliseconds
 from application.ports.clock import Randomness
 from application.ports.unit_of_work import Transaction
 from domain.access.accounts import normal_email
@@ -35,8 +36,6 @@ from domain.keys.policy import ApiKey, KeyPolicy
 from domain.keys.rotation import rotate
 from domain.keys.secret import RANDOM_BYTES, is_well_formed, key_hash, mint
 from domain.secret import Secret
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Wanted(Struct, frozen=True, kw_only=True):
@@ -215,7 +214,7 @@ def _instant(planning: Planning, path: str, value: datetime | None) -> int | Non
     if value.tzinfo is None:
         planning.faults.append(f"{path}: must have a time zone, e.g. 2030-01-01T00:00:00Z")
         return None
-    return (value - _EPOCH) // timedelta(milliseconds=1)
+    return milliseconds(value, path)
 
 
 def _duration(planning: Planning, path: str, value: str | None) -> int | None:
@@ -256,7 +255,7 @@ def _policy_changes(
                 frozenset(names[each] for each in before.team_ids),
                 frozenset(names[each] for each in after.team_ids),
             ),
-            ("expires_at", _moment(before.expires_at_ms), _moment(after.expires_at_ms)),
+            ("expires_at", _text_of(before.expires_at_ms), _text_of(after.expires_at_ms)),
             ("inactivity_timeout", before.inactivity_ms, after.inactivity_ms),
             ("rotation_period", before.rotation_period_ms, after.rotation_period_ms),
             ("ip_allow", before.ip_allow, after.ip_allow),
@@ -270,10 +269,5 @@ def _texts(surfaces: frozenset[str]) -> frozenset[str]:
     return frozenset(map(str, surfaces))
 
 
-def _moment(at_ms: int | None) -> str | None:
-    return None if at_ms is None else moment(at_ms)
-
-
-def moment(at_ms: int) -> str:
-    """Return Unix milliseconds as RFC 3339 text."""
-    return (_EPOCH + timedelta(milliseconds=at_ms)).isoformat().replace("+00:00", "Z")
+def _text_of(at_ms: int | None) -> str | None:
+    return None if at_ms is None else instant_text(at_ms)

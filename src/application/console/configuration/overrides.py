@@ -9,7 +9,6 @@ from decimal import Decimal
 from itertools import zip_longest
 
 from application.console.configuration.document import LimitReference, OverrideEntry
-from application.console.configuration.keys import moment
 from application.console.configuration.limits import future_names, limit_name, refuse_subject
 from application.console.configuration.plan import CreatedSecret, Planned, Work, field_changes
 from application.console.configuration.planning import (
@@ -34,7 +33,8 @@ from application.console.limits.documents import (
     written,
 )
 from application.console.limits.names import Names, UnknownSubject
-from application.console.limits.overrides import checked_reason, end_of, subject_of
+from application.console.limits.overrides import checked_reason, subject_of
+from application.instants import instant_text, milliseconds
 from application.ports.unit_of_work import Transaction
 from domain.errors import InvalidRequest
 from domain.inference.dialect import Surface
@@ -92,7 +92,7 @@ def override_entry(override: Override, limit: Limit, names: Names) -> dict[str, 
         "reason": override.reason,
     }
     if override.until_ms is not None:
-        entry["until"] = moment(override.until_ms)
+        entry["until"] = instant_text(override.until_ms)
     return entry
 
 
@@ -124,7 +124,7 @@ def _parsed(
         return None
     try:
         subject = subject_of(entry.subject, limit, names)
-        until_ms = None if entry.until is None else end_of(entry.until)
+        until_ms = None if entry.until is None else milliseconds(entry.until, "until")
         if until_ms is not None and until_ms <= planning.now_ms:
             return f"{limit_name(limit, names)} {entry.action}"
         return Override(
@@ -286,4 +286,4 @@ def _name(override: Override, limit: Limit, names: Names) -> str:
 
 
 def _end(override: Override) -> str | None:
-    return None if override.until_ms is None else moment(override.until_ms)
+    return None if override.until_ms is None else instant_text(override.until_ms)

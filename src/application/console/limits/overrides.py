@@ -1,6 +1,6 @@
 """Exceptions from limits: set with a reason and an end, listed, ended."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from msgspec import Struct
@@ -9,6 +9,7 @@ from application.console.limits.documents import counted, unit_of, written
 from application.console.limits.names import Names
 from application.console.limits.reach import LimitReach
 from application.console.reach import require_somewhere
+from application.instants import instant, instant_or_none, milliseconds
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.resources import check_page
@@ -21,7 +22,6 @@ from domain.limits.rules import Holder, HolderKind, Limit
 from domain.records.audit import AuditTarget
 from domain.subjects import Subject, SubjectKind
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DEFAULTS = frozenset({HolderKind.TEAM_MEMBERS, HolderKind.ROLE_MEMBERS})
 _LONGEST_REASON = 500
 _ABSENT = "There is no override with this id."
@@ -209,8 +209,8 @@ def override_view(override: Override, limit: Limit, names: Names, now_ms: int) -
         limit=written(override.limit, unit_of(limit)),
         set_by=override.set_by,
         reason=override.reason,
-        set_at=_moment(override.set_at_ms),
-        until=_moment(override.until_ms) if override.until_ms is not None else None,
+        set_at=instant(override.set_at_ms),
+        until=instant_or_none(override.until_ms),
         active=override.in_force(now_ms),
     )
 
@@ -248,24 +248,13 @@ def _until(entry: OverrideEntry, now_ms: int) -> int | None:
     if entry.until is not None and entry.lasts is not None:
         raise InvalidRequest("Give either 'until' or 'lasts'.", param="lasts")
     if entry.until is not None:
-        return end_of(entry.until)
+        return milliseconds(entry.until, "until")
     if entry.lasts is None:
         return None
     try:
         return now_ms + parse_duration(entry.lasts)
     except ValueError as error:
         raise InvalidRequest(f"'lasts': {error}.", param="lasts") from error
-
-
-def end_of(until: datetime) -> int:
-    """Return the end of an override in epoch milliseconds.
-
-    Raises:
-        InvalidRequest: `until` has no time zone.
-    """
-    if until.tzinfo is None:
-        raise InvalidRequest("'until' needs a time zone, e.g. 2030-01-01T00:00:00Z.", param="until")
-    return (until - _EPOCH) // timedelta(milliseconds=1)
 
 
 def checked_reason(reason: str) -> str:
@@ -279,7 +268,3 @@ def checked_reason(reason: str) -> str:
             f"The reason must be text of at most {_LONGEST_REASON} characters.", param="reason"
         )
     return reason.strip()
-
-
-def _moment(at_ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=at_ms)

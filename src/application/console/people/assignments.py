@@ -9,10 +9,10 @@ from application.console.people.changing import (
     NO_TEAM,
     NO_USER,
     changing,
-    moment,
     require_role,
 )
 from application.identity.roster import Roster, target_of_team, target_of_user
+from application.instants import instant
 from application.ports.clock import Clock, IdGenerator
 from application.ports.unit_of_work import UnitOfWork
 from application.resources import Page, check_page, page_of
@@ -212,7 +212,7 @@ def _view(given: Assignment, roster: Roster) -> AssignmentView:
         email=user.email if user is not None else None,
         team_id=given.team_id,
         team=team.name if team is not None else None,
-        created_at=moment(given.created_at_ms),
+        created_at=instant(given.created_at_ms),
     )
 
 

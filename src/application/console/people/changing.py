@@ -2,16 +2,13 @@
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 
 from application.identity.roster import Roster
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.access.actor import Actor
-from domain.errors import InvalidRequest, NotFound
+from domain.errors import InvalidRequest
 from domain.identifiers import TeamId, UserId
 from domain.records.audit import AuditTarget
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class PeopleChange:
@@ -73,22 +70,5 @@ def require_role(roster: Roster, name: str, param: str = "role") -> None:
         raise InvalidRequest(f"There is no role '{name[:60]}'.", param=param)
 
 
-def present_user_id(roster: Roster, user_id: str) -> UserId:
-    """Return the id of a user who is there. Raises `NotFound`."""
-    if user_id not in roster.users:
-        raise NotFound(NO_USER)
-    return UserId(user_id)
-
-
 NO_USER = "There is no such user."
 NO_TEAM = "There is no such team."
-
-
-def moment(at_ms: int) -> datetime:
-    """Return an instant as answers write it (RFC 3339)."""
-    return _EPOCH + timedelta(milliseconds=at_ms)
-
-
-def moment_or_none(at_ms: int | None) -> datetime | None:
-    """Return an instant, or None for none."""
-    return moment(at_ms) if at_ms is not None else None

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from application.console.people.changing import changing, known_teams, moment, require_role
+from application.console.people.changing import changing, known_teams, require_role
 from application.console.people.user_views import TeamRef, UserView, user_view
 from application.console.people.users import (
     address_of,
@@ -14,6 +14,7 @@ from application.console.people.users import (
 )
 from application.identity.passwords import LocalPasswords
 from application.identity.roster import Roster
+from application.instants import instant
 from application.ports.clock import Clock, IdGenerator, Randomness
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.resources import Page, check_page, page_of
@@ -265,8 +266,8 @@ class ManageInvites:
                 if each in roster.teams
             ),
             invited_by=inviter.email if inviter is not None else None,
-            created_at=moment(invite.created_at_ms),
-            expires_at=moment(invite.expires_at_ms),
+            created_at=instant(invite.created_at_ms),
+            expires_at=instant(invite.expires_at_ms),
             expired=invite.expires_at_ms <= self._clock.now_ms(),
         )
 

@@ -10,10 +10,10 @@ from application.console.people.changing import (
     NO_USER,
     PeopleChange,
     changing,
-    moment,
 )
 from application.console.people.users import audited
 from application.identity.roster import target_of_team, target_of_user
+from application.instants import instant
 from application.ports.clock import Clock, IdGenerator
 from application.ports.people import UserFilter
 from application.ports.unit_of_work import UnitOfWork
@@ -290,7 +290,7 @@ def _name(text: str) -> str:
 
 
 def _view(team: Team) -> TeamView:
-    return TeamView(id=team.id, name=team.name, created_at=moment(team.created_at_ms))
+    return TeamView(id=team.id, name=team.name, created_at=instant(team.created_at_ms))
 
 
 def _member(user: User) -> MemberView:

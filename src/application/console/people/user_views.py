@@ -5,8 +5,8 @@ from datetime import datetime
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from application.console.people.changing import moment, moment_or_none
 from application.identity.roster import Roster
+from application.instants import instant, instant_or_none
 from application.resources import Versioned, versioned
 from domain.access.accounts import Role, User, UserState
 
@@ -101,9 +101,9 @@ def user_view(user: User, roster: Roster, removed_at_ms: int | None = None) -> U
         ),
         enabled=user.state is UserState.ACTIVE,
         must_change_password=user.must_change_password,
-        created_at=moment(user.created_at_ms),
-        last_sign_in_at=moment_or_none(user.last_sign_in_at_ms),
-        deleted_at=moment_or_none(removed_at_ms),
+        created_at=instant(user.created_at_ms),
+        last_sign_in_at=instant_or_none(user.last_sign_in_at_ms),
+        deleted_at=instant_or_none(removed_at_ms),
     )
 
 

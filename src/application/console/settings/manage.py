@@ -77,17 +77,24 @@ class ManageSettings:
             return await self._diff(tx)
 
     async def stage(
-        self, by: Actor, values: Wanted, *, reason: str | None = None
+        self,
+        by: Actor,
+        values: Wanted,
+        *,
+        reason: str | None = None,
+        if_match: str | None = None,
     ) -> Versioned[StagedView]:
         """Merge `values` into the staged set; what is stored already leaves the set.
 
         Raises:
+            PreconditionFailed: the staged set is not the version of `if_match`.
             InvalidRequest: there are none, or the reason is too long.
             ValidationFailed: with every value that is wrong; nothing was staged.
         """
         by.require(Permission.SETTINGS_WRITE)
         wanted, why = _checked(values), _checked_reason(reason) if reason is not None else None
         async with self._uow.begin(exclusive=True) as tx:
+            require_version(await self._diff(tx), if_match, "staged set")
             stored = await tx.settings.all()
             before = {each.key: each.value for each in await tx.staged_settings.all()}
             for key, value in wanted.items():
@@ -112,11 +119,18 @@ class ManageSettings:
             await tx.commit()
         return diff
 
-    async def discard(self, by: Actor, *, dry_run: bool = False) -> Versioned[StagedView]:
-        """Empty the staged set and return what was in it; with `dry_run`, only that."""
+    async def discard(
+        self, by: Actor, *, dry_run: bool = False, if_match: str | None = None
+    ) -> Versioned[StagedView]:
+        """Empty the staged set and return what was in it; with `dry_run`, only that.
+
+        Raises:
+            PreconditionFailed: the staged set is not the version of `if_match`.
+        """
         by.require(Permission.SETTINGS_WRITE)
         async with self._uow.begin(exclusive=True) as tx:
             diff = await self._diff(tx)
+            require_version(diff, if_match, "staged set")
             staged = {each.key: each.value for each in await tx.staged_settings.all()}
             if staged and not dry_run:
                 await _clear(tx)

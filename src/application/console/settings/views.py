@@ -1,13 +1,12 @@
 """What the API shows of settings."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from msgspec import Struct
 
+from application.instants import instant
 from application.ports.setting_history import SettingRevision, StagedSetting
 from domain.settings.catalog import Settings, SettingSource, SettingSpec, SettingValue
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SettingView(Struct, frozen=True, kw_only=True):
@@ -119,7 +118,7 @@ def staged_view(
         outdated=now.values.get(staged.key) != staged.base,
         restart=spec.restart,
         staged_by=staged.staged_by,
-        staged_at=moment(staged.staged_at_ms),
+        staged_at=instant(staged.staged_at_ms),
         reason=staged.reason,
     )
 
@@ -128,7 +127,7 @@ def revision_view(revision: SettingRevision) -> RevisionView:
     """Return a revision without the values that it left alone."""
     return RevisionView(
         revision=revision.revision,
-        at=moment(revision.at_ms),
+        at=instant(revision.at_ms),
         actor_kind=revision.actor_kind,
         actor_id=revision.actor_id,
         actor_name=revision.actor_name,
@@ -138,8 +137,3 @@ def revision_view(revision: SettingRevision) -> RevisionView:
             for each in revision.changes
         ),
     )
-
-
-def moment(at_ms: int) -> datetime:
-    """Return Unix milliseconds as an instant in UTC."""
-    return _EPOCH + timedelta(milliseconds=at_ms)

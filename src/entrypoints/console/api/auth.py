@@ -8,10 +8,10 @@ from litestar.params import JSONBody
 from litestar.response import Response
 from msgspec import Struct
 
-from application.identity.session_list import moment
 from application.identity.sessions import SessionGrant
 from application.identity.sign_in import Credentials
 from application.identity.sso_sign_in import SsoSignIn
+from application.instants import instant
 from domain.access.refusals import SessionEnded
 from domain.access.session import Restriction
 from domain.secret import Secret
@@ -138,7 +138,7 @@ def tokens_view(grant: SessionGrant) -> SessionTokensView:
         session_id=grant.session.id,
         access_token=grant.access.reveal(),
         token_type="Bearer",  # noqa: S106 - a word of RFC 6750
-        expires_at=moment(grant.access_expires_at_ms),
+        expires_at=instant(grant.access_expires_at_ms),
         csrf_token=grant.csrf.reveal(),
-        session_expires_at=moment(grant.session.expires_at_ms),
+        session_expires_at=instant(grant.session.expires_at_ms),
     )

@@ -91,9 +91,13 @@ def setting_routes(settings: ManageSettings) -> list[HTTPRouteHandler]:
         return versioned(await settings.staged(by))
 
     @patch("/api/settings/staged", operation_id="stage_settings", tags=["settings"])
-    async def stage_settings(by: By, data: JSONBody[SettingsToStage]) -> Response[StagedView]:
+    async def stage_settings(
+        by: By, data: JSONBody[SettingsToStage], if_match: IfMatch = None
+    ) -> Response[StagedView]:
         """Merge values into the staged set; one that is stored already leaves the set."""
-        return versioned(await settings.stage(by, data.values, reason=data.reason))
+        return versioned(
+            await settings.stage(by, data.values, reason=data.reason, if_match=expected(if_match))
+        )
 
     @delete(
         "/api/settings/staged",
@@ -102,10 +106,10 @@ def setting_routes(settings: ManageSettings) -> list[HTTPRouteHandler]:
         status_code=200,
     )
     async def discard_staged_settings(
-        by: By, *, dry_run: FromQuery[bool] = False
+        by: By, *, dry_run: FromQuery[bool] = False, if_match: IfMatch = None
     ) -> Response[StagedRemoval]:
         """Empty the staged set, or (`dry_run`) say what would be discarded."""
-        gone = await settings.discard(by, dry_run=dry_run)
+        gone = await settings.discard(by, dry_run=dry_run, if_match=expected(if_match))
         return answer(StagedRemoval(not dry_run, gone.view))
 
     @post("/api/settings/apply", operation_id="apply_settings", tags=["settings"], status_code=200)

@@ -15,8 +15,8 @@ from application.console.sso_collection import (
     SsoProviderView,
     sso_presets,
 )
-from application.identity.session_list import moment
 from application.identity.single_sign_on import Begun
+from application.instants import instant
 from application.resources import Page
 from entrypoints.asgi import AnyRequest
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
@@ -68,7 +68,7 @@ def begun_round(
 ) -> Response[RoundBegun]:
     """Return where to go, with the cookie that ties the round to this browser."""
     https, now_ms = identity.edge.is_https(request.scope), identity.clock.now_ms()
-    reply = answer(RoundBegun(url=begun.url, expires_at=moment(begun.expires_at_ms)))
+    reply = answer(RoundBegun(url=begun.url, expires_at=instant(begun.expires_at_ms)))
     reply.cookies = [binding_cookie(begun, https=https, now_ms=now_ms)]
     return reply
 

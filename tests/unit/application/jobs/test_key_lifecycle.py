@@ -9,11 +9,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
+from adapters.crypto.cipher import AesGcmCipher
 from adapters.memory.leases import MemoryLeaderLease
 from adapters.sql.engine import create_engine
 from adapters.sql.leases import SqlLeaderLease
-from application.console.key_documents import moment
+from adapters.system.randomness import SystemRandomness
 from application.console.key_handovers import KeyHandoverDesk
+from application.instants import instant_or_none
 from application.jobs.key_lifecycle import SLACK_MS, KeyLifecycle
 from application.ports.audit_log import AuditFilter
 from application.ports.leases import LeaderLease
@@ -77,7 +79,7 @@ class Office(Struct):
 
     async def token(self, by: Actor) -> str:
         (waiting,) = (await self.desk.pending(by)).items
-        return waiting.link.rpartition("/")[2]
+        return (waiting.link or "").rpartition("/")[2]
 
 
 class Interrupted(UnitOfWork):
@@ -204,9 +206,20 @@ async def test_a_waiting_secret_lives_as_long_as_its_key_even_when_that_is_exten
         await tx.commit()
     assert await office.after(20) == ["key.end_grace"]
     (waiting,) = (await office.desk.pending(acting(user))).items
-    assert waiting.expires_at == moment(NOW_MS + 90 * DAY_MS)
+    assert waiting.expires_at == instant_or_none(NOW_MS + 90 * DAY_MS)
     taken = await office.desk.take(acting(user), await office.token(acting(user)))
     assert await office.works(taken.secret or "")
+
+
+async def test_what_was_sealed_with_a_key_that_is_gone_hides_nothing_else(office: Office) -> None:
+    user = a_user()
+    await office.put(user, a_key(user, rotation_period_ms=20 * DAY_MS))
+    assert await office.after(13) == ["key.rotate"]
+    other_ring = AesGcmCipher((b"o" * 32,), SystemRandomness())
+    desk = KeyHandoverDesk(office.stored.audited, other_ring, office.clock)
+    (waiting,) = (await desk.pending(acting(user))).items
+    assert waiting.link is None
+    assert (await office.token(acting(user))) != ""
 
 
 async def test_the_secret_of_a_service_account_goes_to_who_may_rotate_its_keys(
