@@ -12,6 +12,7 @@ import pytest
 from tests.support.answers import Answer
 from tests.support.installation import MODEL, UPSTREAM_MODEL, Installation, installed
 from tests.support.openai_bodies import openai_stream
+from tests.support.processes import command_line
 from tests.support.program import free_port, wait_until
 from tests.support.scripted_upstream import ReceivedRequest, ScriptedUpstream
 from tests.support.steady_load import Tally, healthy, load
@@ -86,11 +87,7 @@ async def test_a_change_of_the_configuration_under_load_loses_no_request(
 def gateway_pids(installation: Installation) -> set[int]:
     """Return the processes that serve port 3000: they say so in their log."""
     parent, *below = installation.program.pids()
-    return {
-        pid
-        for pid in below
-        if b"_process" in Path(f"/proc/{pid}/cmdline").read_bytes() and pid != parent
-    }
+    return {pid for pid in below if "_process" in command_line(pid) and pid != parent}
 
 
 def is_alive(pid: int) -> bool:

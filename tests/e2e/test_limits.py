@@ -9,7 +9,6 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,6 +19,7 @@ from entrypoints.datadir import DataDir
 from tests.support.answers import Answer, Drop, answer
 from tests.support.installation import MODEL, Installation, installed
 from tests.support.openai_bodies import error, openai_completion, openai_stream
+from tests.support.processes import command_line
 from tests.support.program import wait_until
 from tests.support.scripted_upstream import ReceivedRequest, ScriptedUpstream
 
@@ -172,7 +172,7 @@ async def timed_completion(client: httpx.AsyncClient) -> float:
 
 def valkey_pid(installation: Installation) -> int:
     for pid in installation.program.pids():
-        if "valkey-server" in Path(f"/proc/{pid}/cmdline").read_text():
+        if "valkey-server" in command_line(pid):
             return pid
     raise AssertionError("no valkey-server below the program")
 
@@ -180,11 +180,7 @@ def valkey_pid(installation: Installation) -> int:
 def worker_pids(installation: Installation) -> list[int]:
     """Return the processes that serve, without the parent and the stores."""
     parent, *below = installation.program.pids()
-    return [
-        pid
-        for pid in below
-        if "entrypoints" in Path(f"/proc/{pid}/cmdline").read_text() and pid != parent
-    ]
+    return [pid for pid in below if "entrypoints" in command_line(pid) and pid != parent]
 
 
 async def test_a_paused_store_delays_few_requests_and_what_was_used_is_counted_once(

@@ -1,8 +1,6 @@
 """Memory stays flat however many streams there were, passed through and translated."""
 
 import asyncio
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -11,6 +9,7 @@ from bench.processes import descendants
 from tests.support.answers import stream
 from tests.support.installation import MODEL, Installation, installed
 from tests.support.openai_bodies import completion_events
+from tests.support.processes import command_line, listeners
 from tests.support.scripted_upstream import ScriptedUpstream
 
 AT_ONCE = 100
@@ -21,35 +20,13 @@ MESSAGES = {**CHAT, "max_tokens": 1000}
 PATHS = (("/chat/completions", CHAT), ("/messages", MESSAGES))
 
 
-def _listener_inodes(port: int) -> Iterator[str]:
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
-            yield f"socket:[{fields[9]}]"
-
-
 def gateway_pid(installation: Installation) -> int:
     """Return the process that listens on the gateway's port and serves it."""
     process = installation.program.process
     assert process is not None
-    wanted = set(_listener_inodes(installation.program.gateway_port))
-    holders = [
-        pid
-        for pid in descendants(process.pid)
-        if wanted & {_target(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
-    ]
-    (serving,) = [pid for pid in holders if b"_process" in _command(pid)]
+    holders = listeners(descendants(process.pid), installation.program.gateway_port)
+    (serving,) = [pid for pid in holders if "_process" in command_line(pid)]
     return serving
-
-
-def _command(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
-
-
-def _target(link: Path) -> str:
-    with contextlib.suppress(OSError):
-        return str(link.readlink())
-    return ""
 
 
 def _resident_kib(pid: int) -> int:

@@ -4,12 +4,12 @@ import asyncio
 import json
 import os
 import signal
-from pathlib import Path
 
 import httpx
 import pytest
 
 from entrypoints.parent_death import CHILD_PROCESS
+from tests.support.processes import command_line
 from tests.support.program import Program, program, wait_until
 from tests.support.small_disk import mounted_disk
 
@@ -25,11 +25,7 @@ ROOM = 4 * 2**20
 
 def gateway_processes(running: Program) -> list[int]:
     """Return the processes that serve, in the order of their start: gateways come first."""
-    return sorted(
-        pid
-        for pid in running.pids()
-        if f"\0{CHILD_PROCESS}\0" in Path(f"/proc/{pid}/cmdline").read_text()
-    )
+    return sorted(pid for pid in running.pids() if f"\0{CHILD_PROCESS}\0" in command_line(pid))
 
 
 def page(running: Program) -> dict[str, float]:

@@ -6,7 +6,6 @@ answered. Some answers tell a secret once, on purpose; those are looked at and n
 
 import asyncio
 import base64
-import contextlib
 import os
 import shutil
 import tempfile
@@ -30,7 +29,7 @@ from tests.support.command_line import Program, run, running
 from tests.support.described_api import operations
 from tests.support.known_things import known_things
 from tests.support.openai_bodies import completion
-from tests.support.processes import processes_below
+from tests.support.processes import command_line, processes_below
 from tests.support.program import free_port
 from tests.support.scripted_upstream import ReceivedRequest, ScriptedUpstream
 
@@ -440,10 +439,7 @@ def look_at_processes(installed: Installed) -> None:
     pids = {*processes_below(installed.directory), installed.program.pid}
     assert len(pids) >= 4
     for pid in pids:
-        with contextlib.suppress(OSError):
-            installed.canaries.look(
-                f"arguments of {pid}", Path(f"/proc/{pid}/cmdline").read_bytes()
-            )
+        installed.canaries.look(f"arguments of {pid}", command_line(pid).encode())
 
 
 async def look_into_postgres(installed: Installed) -> None:

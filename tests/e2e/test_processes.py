@@ -14,7 +14,12 @@ import msgspec
 import pytest
 
 from tests.support.command_line import Program, children_of, run, running
-from tests.support.processes import is_alive, processes_below, wait_until_gone
+from tests.support.processes import (
+    is_alive,
+    listeners,
+    processes_below,
+    wait_until_gone,
+)
 
 ANY_PORTS = ("--gateway-port", "0", "--console-port", "0")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -155,28 +160,13 @@ def test_a_gateway_that_dies_is_replaced_and_its_queue_is_served(
     _, program, begun = shared
     before = worker_pids(program)
     assert len(before) == 2
-    (gateway,) = listening(before, begun.gateway_url)
+    (gateway,) = listeners(before, int(begun.gateway_url.rpartition(":")[2]))
     os.kill(gateway, signal.SIGKILL)
     # Nobody accepts at this moment, and yet the connection is not refused.
     assert httpx.get(f"{begun.gateway_url}/health/live", timeout=60).status_code == 200
     after = worker_pids(program)
     assert len(after) == 2
     assert gateway not in after
-
-
-def listening(pids: dict[int, str], url: str) -> list[int]:
-    """Return those of `pids` that hold the listening socket of `url`."""
-    port = f":{int(url.rpartition(':')[2]):04X}"
-    inodes: set[str] = set()
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if fields[1].endswith(port) and fields[3] == "0A":
-            inodes.add(f"socket:[{fields[9]}]")
-    return [
-        pid
-        for pid in pids
-        if inodes & {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
-    ]
 
 
 def test_stores_that_die_are_restarted_and_requests_work_again(

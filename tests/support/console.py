@@ -2,8 +2,10 @@
 
 from msgspec.structs import replace
 
+from adapters.memory.idempotency import MemoryIdempotencyKeys
 from adapters.memory.request_log import MemoryRequestLog
 from adapters.system.identifiers import UuidGenerator
+from application.console.idempotency import IdempotentRequests
 from application.console.request_records import RequestRecords
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWork
@@ -34,6 +36,7 @@ def console_over(uow: UnitOfWork, clock: Clock, token: str = "token", **others: 
         identity=identity_services(uow, clock, token),
         single_sign_on=console_sso(uow, clock),
         installation=installation_services(memory_configuration()),
+        requests=IdempotentRequests(MemoryIdempotencyKeys(), clock, UuidGenerator()),
         ids=UuidGenerator(),
         health=HealthChecks({}),
     )

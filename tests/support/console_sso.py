@@ -2,11 +2,9 @@
 
 from adapters.crypto.cipher import AesGcmCipher
 from adapters.identity.session_tokens import JwtSessionTokens
-from adapters.memory.idempotency import MemoryIdempotencyKeys
 from adapters.memory.sign_in_attempts import MemorySignInAttempts
 from adapters.system.identifiers import UuidGenerator
 from adapters.system.randomness import SystemRandomness
-from application.console.idempotency import IdempotentRequests
 from application.console.sso_collection import SsoProviderCollection
 from application.identity.sessions import ConsoleSessions
 from application.identity.single_sign_on import SingleSignOn
@@ -62,5 +60,4 @@ def console_sso(uow: UnitOfWork, clock: Clock, oidc: OpenIdConnect | None = None
         providers=SsoProviderCollection(ManageSsoProviders(uow, oidc, cipher, clock, ids), sso),
         sign_in=SsoSignIn(uow, sso, sessions, MemorySignInAttempts(), cipher, clock),
         links=OwnSsoLinks(uow, sso),
-        requests=IdempotentRequests(MemoryIdempotencyKeys(), clock, ids),
     )

@@ -1,16 +1,13 @@
 """The console's use cases about keys, on stores of a test."""
 
 from adapters.crypto.cipher import AesGcmCipher
-from adapters.memory.idempotency import MemoryIdempotencyKeys
 from adapters.system.identifiers import UuidGenerator
 from adapters.system.randomness import SystemRandomness
-from application.console.idempotency import IdempotentRequests
 from application.console.key_collection import KeyCollection
 from application.console.key_handovers import KeyHandoverDesk
 from application.console.service_accounts import ManageServiceAccounts
 from application.jobs.key_lifecycle import KeyLifecycle
 from application.ports.clock import Clock
-from application.ports.idempotency import IdempotencyKeys
 from application.ports.leases import LeaderLease
 from application.ports.unit_of_work import UnitOfWork
 from entrypoints.console.services import KeyServices
@@ -18,14 +15,13 @@ from entrypoints.console.services import KeyServices
 RING = (b"k" * 32,)
 
 
-def key_services(uow: UnitOfWork, clock: Clock, kept: IdempotencyKeys | None = None) -> KeyServices:
-    """Return them; answers are kept in memory unless `kept` is given."""
+def key_services(uow: UnitOfWork, clock: Clock) -> KeyServices:
+    """Return them."""
     ids, randomness = UuidGenerator(), SystemRandomness()
     return KeyServices(
         keys=KeyCollection(uow, clock, ids, randomness),
         handovers=KeyHandoverDesk(uow, AesGcmCipher(RING, randomness), clock),
         accounts=ManageServiceAccounts(uow, clock, ids),
-        requests=IdempotentRequests(kept or MemoryIdempotencyKeys(), clock, ids),
     )
 
 

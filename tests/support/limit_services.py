@@ -1,18 +1,15 @@
 """The console's use cases about limits, on stores of a test."""
 
 from adapters.memory.budget_alerts import MemoryBudgetAlerts
-from adapters.memory.idempotency import MemoryIdempotencyKeys
 from adapters.memory.limits import MemoryLimitStore
 from adapters.redis.limits import RedisLimitStore
 from adapters.system.identifiers import UuidGenerator
-from application.console.idempotency import IdempotentRequests
 from application.console.limits.alerts import BudgetAlertList
 from application.console.limits.collection import BudgetCollection, RuleCollection
 from application.console.limits.overrides import ManageOverrides
 from application.console.limits.standing import LimitStandings
 from application.ports.budget_alerts import BudgetAlertArchive
 from application.ports.clock import Clock
-from application.ports.idempotency import IdempotencyKeys
 from application.ports.unit_of_work import UnitOfWork
 from entrypoints.console.services import LimitServices
 
@@ -22,7 +19,6 @@ def limit_services(
     clock: Clock,
     store: MemoryLimitStore | RedisLimitStore | None = None,
     alerts: BudgetAlertArchive | None = None,
-    keys: IdempotencyKeys | None = None,
 ) -> LimitServices:
     """Return them; without `store` the counters are in memory."""
     ids, counters = UuidGenerator(), store or MemoryLimitStore(clock)
@@ -32,5 +28,4 @@ def limit_services(
         overrides=ManageOverrides(uow, clock, ids),
         standings=LimitStandings(uow, counters, counters, clock),
         alerts=BudgetAlertList(alerts or MemoryBudgetAlerts(), uow),
-        requests=IdempotentRequests(keys or MemoryIdempotencyKeys(), clock, ids),
     )

@@ -2,11 +2,9 @@
 
 from adapters.identity.common_passwords import FrequentPasswords
 from adapters.identity.passwords import Argon2Passwords
-from adapters.memory.idempotency import MemoryIdempotencyKeys
 from adapters.memory.sign_in_attempts import MemorySignInAttempts
 from adapters.system.identifiers import UuidGenerator
 from adapters.system.randomness import SystemRandomness
-from application.console.idempotency import IdempotentRequests
 from application.console.people.assignments import ManageAssignments
 from application.console.people.explanation import ExplainAccess
 from application.console.people.invites import ManageInvites
@@ -41,5 +39,4 @@ def people_services(
         assignments=ManageAssignments(uow, clock, ids),
         invites=ManageInvites(uow, hasher, clock, ids, randomness),
         access=ExplainAccess(uow),
-        requests=IdempotentRequests(MemoryIdempotencyKeys(), clock, ids),
     )

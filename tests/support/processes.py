@@ -5,6 +5,7 @@ import os
 import pwd
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from adapters.embedded import launch
@@ -19,6 +20,34 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+def command_line(pid: int) -> str:
+    """Return the arguments of a process, each with a NUL after it; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def listeners(pids: Iterable[int], port: int) -> list[int]:
+    """Return those of `pids` that hold a socket listening on the TCP port."""
+    sockets: set[str] = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+            sockets.add(f"socket:[{fields[9]}]")
+    return [pid for pid in pids if sockets & _open_files(pid)]
+
+
+def _open_files(pid: int) -> set[str]:
+    """Return what a process has open, as the kernel calls it; empty when it is gone."""
+    found: set[str] = set()
+    with contextlib.suppress(OSError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.add(str(link.readlink()))
+    return found
 
 
 def processes_below(directory: Path) -> list[int]:

@@ -203,7 +203,7 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def wait_until(true: Callable[[], _Answer], *, within_s: float = 20.0, what: str = "it") -> _Answer:
+def wait_until(true: Callable[[], _Answer], *, within_s: float = 60.0, what: str = "it") -> _Answer:
     """Ask again and again until the answer is true, and return it.
 
     For facts of other processes that announce nothing, such as a row that arrives in a store. The

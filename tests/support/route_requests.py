@@ -171,7 +171,7 @@ BY_COOKIE = frozenset({"POST /api/auth/refresh"})
 """Operations that take no bearer token."""
 
 
-async def ask(world: World, case: Case) -> httpx.Response:
+async def ask(world: World, case: Case, **headers: str) -> httpx.Response:
     """Ask as the case says, in the world as it was made."""
     world.restore()
     body = BODIES[case.operation](world, case) if case.operation in BODIES else None
@@ -183,6 +183,7 @@ async def ask(world: World, case: Case) -> httpx.Response:
         _path(world, case),
         body,
         by_cookie=case.operation in BY_COOKIE,
+        headers=headers,
     )
 
 

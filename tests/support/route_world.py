@@ -3,8 +3,9 @@
 Every call finds the world as it was made.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -108,15 +109,22 @@ class World(Struct, kw_only=True):
         return [row.entry() for row in self.store.trail.rows[self.recorded :]]
 
     async def send(
-        self, role: str, method: str, path: str, body: object = None, *, by_cookie: bool = False
+        self,
+        role: str,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        by_cookie: bool = False,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> httpx.Response:
         """Ask as somebody who is signed in."""
         known = self.signed_in[role]
-        headers = {"authorization": f"Bearer {known.bearer}"}
+        proof = {"authorization": f"Bearer {known.bearer}"}
         if by_cookie:
-            headers = {"cookie": known.cookies, "x-csrf-token": known.csrf}
+            proof = {"cookie": known.cookies, "x-csrf-token": known.csrf}
         content = {"json": body} if body is not None else {}
-        found = await self.http.request(method, path, headers=headers, **content)  # pyright: ignore[reportArgumentType]
+        found = await self.http.request(method, path, headers={**headers, **proof}, **content)  # pyright: ignore[reportArgumentType]
         self.http.cookies.clear()
         return found
 

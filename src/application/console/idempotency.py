@@ -1,11 +1,10 @@
 """Requests with an `Idempotency-Key`: carried out once, answered alike for a day."""
 
-from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
 from application.ports.clock import Clock, IdGenerator
 from application.ports.idempotency import IdempotencyKeys, KeptAnswer, KeyClaim
-from domain.errors import Conflict, DomainError, InvalidRequest, ServiceUnavailable
+from domain.errors import Conflict, InvalidRequest
 
 KEPT_MS = 24 * 3_600_000
 _LONGEST_KEY = 255
@@ -32,18 +31,17 @@ class IdempotentRequests:
         self._clock = clock
         self._ids = ids
 
-    async def once(
-        self, key: str, operation: str, content: bytes, work: Callable[[], Awaitable[KeptAnswer]]
-    ) -> tuple[KeptAnswer, bool]:
-        """Return the answer of `work` or the one kept for `key`, and whether it is a kept one.
+    async def begin(self, key: str, operation: str, content: bytes) -> KeyClaim | KeptAnswer:
+        """Return the answer kept for `key`, or the claim of whoever is to carry the request out.
 
-        A refusal is not kept: nothing was done, and the same key may try again.
+        A claim must come to an end: by `keep`, by `release`, or, when it may have been done and
+        nobody knows, by nothing.
 
         Raises:
             InvalidRequest: the key is empty, too long, or not printable ASCII.
             IdempotencyKeyReused: within 24 h the key came with other `content`.
             OutcomeUnknown: see there.
-            DomainError: whatever `work` raises.
+            ServiceUnavailable: the store is away; nothing was begun.
         """
         if not 0 < len(key) <= _LONGEST_KEY or not (key.isascii() and key.isprintable()):
             raise InvalidRequest(
@@ -62,23 +60,26 @@ class IdempotentRequests:
         if found is not None and found.digest != claim.digest:
             raise IdempotencyKeyReused("This Idempotency-Key was used for another request.")
         if found is not None and found.answer is not None:
-            return found.answer, True
+            return found.answer
         if found is None or found.claim_id != claim.claim_id:
             raise OutcomeUnknown(
                 "A request with this Idempotency-Key is running or ended without a known outcome; "
                 "look what exists before trying with another key."
             )
-        return await self._carried_out(claim, work), False
+        return claim
 
-    async def _carried_out(
-        self, claim: KeyClaim, work: Callable[[], Awaitable[KeptAnswer]]
-    ) -> KeptAnswer:
-        try:
-            answer = await work()
-        except ServiceUnavailable:
-            raise  # It may have been done: the claim stays.
-        except DomainError:
-            await self._keys.release(claim)
-            raise
+    async def keep(self, claim: KeyClaim, answer: KeptAnswer) -> None:
+        """Let `answer` be given again for a day.
+
+        Raises:
+            ServiceUnavailable: the store is away; the outcome stays unknown to whoever asks again.
+        """
         await self._keys.complete(claim, answer)
-        return answer
+
+    async def release(self, claim: KeyClaim) -> None:
+        """Let the key be tried again: the request was refused, and nothing was done.
+
+        Raises:
+            ServiceUnavailable: the store is away; the outcome stays unknown to whoever asks again.
+        """
+        await self._keys.release(claim)

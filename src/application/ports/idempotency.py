@@ -18,7 +18,7 @@ class KeyClaim(Struct, frozen=True, kw_only=True):
     """The one request a key stands for.
 
     Attributes:
-        operation: method and path; the same key may be used for another operation.
+        operation: of whom; the same key may be used for another operation.
         digest: of the request's content.
         claim_id: who carries it out.
         claimed_at_ms: when, in Unix milliseconds.

@@ -94,13 +94,11 @@ def command(output: Path | None, *, as_json: bool) -> None:
             overrides=cast("ManageOverrides", _NotCalled()),
             standings=cast("LimitStandings", _NotCalled()),
             alerts=cast("BudgetAlertList", _NotCalled()),
-            requests=cast("IdempotentRequests", _NotCalled()),
         ),
         keys=KeyServices(
             keys=cast("KeyCollection", _NotCalled()),
             handovers=cast("KeyHandoverDesk", _NotCalled()),
             accounts=cast("ManageServiceAccounts", _NotCalled()),
-            requests=cast("IdempotentRequests", _NotCalled()),
         ),
         providers=cast("InspectProviders", _NotCalled()),
         catalog=cast("CatalogServices", _Group()),
@@ -115,7 +113,6 @@ def command(output: Path | None, *, as_json: bool) -> None:
             assignments=cast("ManageAssignments", _NotCalled()),
             invites=cast("ManageInvites", _NotCalled()),
             access=cast("ExplainAccess", _NotCalled()),
-            requests=cast("IdempotentRequests", _NotCalled()),
         ),
         identity=IdentityServices(
             edge=ConsoleEdge(),
@@ -137,6 +134,7 @@ def command(output: Path | None, *, as_json: bool) -> None:
             audit=cast("ShowAudit", _NotCalled()),
             documents=cast("RemoteDocuments", _NotCalled()),
         ),
+        requests=cast("IdempotentRequests", _NotCalled()),
         ids=cast("IdGenerator", _NotCalled()),
         health=HealthChecks({}),
     )

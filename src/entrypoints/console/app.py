@@ -3,9 +3,10 @@
 import msgspec
 from litestar import Litestar
 from litestar.di import Provide
+from litestar.response import Response
 from litestar.types import ASGIApp, Scope
 
-from entrypoints.asgi import REQUEST_ID, RequestScope
+from entrypoints.asgi import REQUEST_ID, AnyRequest, RequestScope
 from entrypoints.console.api.auth import auth_routes
 from entrypoints.console.api.budget_alerts import budget_alert_routes
 from entrypoints.console.api.budgets import budget_routes
@@ -35,6 +36,7 @@ from entrypoints.console.api.users import user_routes
 from entrypoints.console.bulk import refusals_of
 from entrypoints.console.denials import RecordDenials
 from entrypoints.console.headers import CONSOLE_HEADERS, StrictTransport
+from entrypoints.console.idempotency import ClaimKeys, KeepAnswers
 from entrypoints.console.media_types import require_json
 from entrypoints.console.openapi import openapi_config
 from entrypoints.console.pages.api_docs import API_DOCS, ApiDocs
@@ -57,7 +59,8 @@ _READ = ("ETag", "Idempotency-Replayed", "Location", "Retry-After", "X-Request-I
 def create_console_app(console: Console) -> ASGIApp:
     """Return the ASGI app that serves the console's REST API."""
     edge = console.identity.edge
-    app: ASGIApp = RecordDenials(create_console_api(console), console.identity.denials)
+    app: ASGIApp = KeepAnswers(create_console_api(console), console.requests)
+    app = RecordDenials(app, console.identity.denials)
     if edge.cors_origins:
         app = CrossOrigin(app, edge.cors_origins, headers=_SENT, exposed=_READ, credentials=True)
     scoped = RequestScope(app, new_id=console.ids.new_id, on_crash=_crash, headers=CONSOLE_HEADERS)
@@ -66,6 +69,12 @@ def create_console_app(console: Console) -> ASGIApp:
 
 def create_console_api(console: Console) -> Litestar:
     """Return the bare Litestar app: the source of the OpenAPI document."""
+    claim_keys = ClaimKeys(console.requests)
+
+    async def before(request: AnyRequest) -> Response[bytes] | None:
+        require_json(request)
+        return await claim_keys(request)
+
     return Litestar(
         route_handlers=[
             *setup_routes(console.identity),
@@ -77,26 +86,26 @@ def create_console_api(console: Console) -> Litestar:
             *me_routes(console.identity),
             *session_routes(console.identity),
             *request_routes(console.request_records),
-            *rule_routes(console.limits.rules, console.limits.requests),
-            *override_routes(console.limits.overrides, console.limits.requests),
+            *rule_routes(console.limits.rules),
+            *override_routes(console.limits.overrides),
             *standing_routes(console.limits.standings),
-            *budget_routes(console.limits.budgets, console.limits.requests),
+            *budget_routes(console.limits.budgets),
             *budget_alert_routes(console.limits.alerts),
-            *provider_routes(console.catalog.providers, console.limits.requests),
+            *provider_routes(console.catalog.providers),
             *provider_inspection_routes(console.providers),
-            *model_routes(console.catalog.models, console.limits.requests),
-            *model_route_routes(console.catalog.routes, console.limits.requests),
-            *price_routes(console.catalog.prices, console.limits.requests),
+            *model_routes(console.catalog.models),
+            *model_route_routes(console.catalog.routes),
+            *price_routes(console.catalog.prices),
             *routing_routes(console.routing.simulation, console.routing.states),
-            *key_routes(console.keys.keys, console.keys.requests),
+            *key_routes(console.keys.keys),
             *handover_routes(console.keys.handovers),
-            *service_account_routes(console.keys.accounts, console.keys.requests),
-            *user_routes(console.people.users, console.people.requests),
-            *team_routes(console.people.teams, console.people.requests),
-            *role_routes(console.people.roles, console.people.requests),
-            *assignment_routes(console.people.assignments, console.people.requests),
+            *service_account_routes(console.keys.accounts),
+            *user_routes(console.people.users),
+            *team_routes(console.people.teams),
+            *role_routes(console.people.roles),
+            *assignment_routes(console.people.assignments),
             *access_routes(console.people.access),
-            *invite_routes(console.people.invites, console.people.requests),
+            *invite_routes(console.people.invites),
             *installation_routes(console.installation),
             *PAGES,
             *API_DOCS,
@@ -111,7 +120,7 @@ def create_console_api(console: Console) -> Litestar:
         guards=[console_guard(console.identity.access, console.identity.edge)],
         request_max_body_size=_LARGEST_BODY,
         exception_handlers={Exception: problem_response},
-        before_request=require_json,
+        before_request=before,
         openapi_config=openapi_config(ApiDocs(path="/")),
         plugins=[ExactNumbers(), Structs()],
         logging_config=None,

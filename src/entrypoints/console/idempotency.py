@@ -1,98 +1,160 @@
-"""`Idempotency-Key` on routes that create something."""
+"""`Idempotency-Key` on everything that is posted.
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar, cast
+In two places, as only one knows who asks and only the other sees every answer: a hook before the
+handler claims the key or gives the kept answer, and a wrapper around the app keeps what the handler
+answered before it leaves.
+"""
+
+import contextlib
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, cast
 
 import msgspec
-from litestar.params import HeaderParameter
+from litestar.handlers.base import BaseRouteHandler
 from litestar.response import Response
+from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
 
 from application.console.idempotency import IdempotentRequests
-from application.ports.idempotency import KeptAnswer
-from domain.access.actor import Actor
-from entrypoints.console.answers import answer
+from application.ports.idempotency import KeptAnswer, KeyClaim
+from domain.errors import ServiceUnavailable
+from entrypoints.asgi import AnyRequest
+from entrypoints.console.security import PUBLIC, actor_of
 
-T = TypeVar("T")
-
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key",
-        description=(
-            "With the same key and content, a request is carried out once within 24 hours; later "
-            "ones get its answer with `Idempotency-Replayed: true`, or 409 while it runs. 409 also "
-            "when the content is another."
-        ),
-    ),
-]
-
-
-def asked_by(by: Actor, operation: str) -> str:
-    """Return the name of an operation of one actor: nobody gets the answer of somebody else."""
-    return f"{operation} by {by.kind}:{by.id}"
+HEADER = "Idempotency-Key"
+UNREPEATABLE = "unrepeatable"
+"""Option of handlers that are about one's own credentials or browser: nothing of them is kept."""
+TOLD_ONCE = frozenset({"password", "secret", "token"})
+"""Members of requests and answers of which nothing is kept, not even a digest."""
+CLAIM = "idempotency_claim"
+"""Key of the connection's state under which the claim waits for its answer."""
+_KEPT_HEADERS = frozenset({"content-type", "etag", "location"})
+_FALSE = frozenset({"false", "0"})
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_canonical = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
 
-async def once(
-    requests: IdempotentRequests,
-    key: str | None,
-    operation: str,
-    data: msgspec.Struct,
-    work: Callable[[], Awaitable[Response[T]]],
-    *,
-    kept: Callable[[bytes], bytes] = bytes,
-) -> Response[T]:
-    """Answer with `work`, or what it answered to the first request with this key.
+def is_repeatable(method: str, options: Mapping[str, Any]) -> bool:
+    """Tell whether a handler of this method, with these options, honours the key."""
+    return method == "POST" and not options.get(PUBLIC) and not options.get(UNREPEATABLE)
 
-    `kept` returns what is kept of the answer's body, for one with something that is told once.
-    """
-    if key is None:
-        return await work()
-    told: list[Response[T]] = []
 
-    async def answered() -> KeptAnswer:
-        made = await work()
-        told.append(made)
-        return KeptAnswer(
-            status=made.status_code or 201,
-            body=kept(cast("bytes", made.content)),
-            headers={name: str(text) for name, text in made.headers.items()},
+class ClaimKeys:
+    """The hook before handlers."""
+
+    def __init__(self, requests: IdempotentRequests) -> None:
+        """`requests` are carried out once."""
+        self._requests = requests
+
+    async def __call__(self, request: AnyRequest) -> Response[bytes] | None:
+        """Claim the key of a request, or return the answer that is kept for it.
+
+        Keys of different actors are different keys: nobody gets the answer of somebody else. What
+        a dry run says is of the moment, so it is said anew.
+
+        Raises:
+            DomainError: whatever `IdempotentRequests.begin` raises.
+        """
+        key = request.headers.get(HEADER)
+        handler: BaseRouteHandler = request.route_handler
+        if key is None or not is_repeatable(request.method, handler.opt):
+            return None
+        if request.query_params.get("dry_run", "false").lower() not in _FALSE:
+            return None
+        by = actor_of(request)
+        operation = f"POST {request.scope['path_template']} by {by.kind}:{by.id}"
+        asked = (
+            request.scope["path"].encode(),
+            request.scope["query_string"],
+            _without_secrets(await request.body(), _canonical),
+        )
+        found = await self._requests.begin(key, operation, b"\n".join(asked))
+        if isinstance(found, KeyClaim):
+            request.scope["state"][CLAIM] = found
+            return None
+        return Response(
+            found.body,
+            status_code=found.status,
+            media_type=found.headers.get("content-type"),
+            headers={
+                **{name: text for name, text in found.headers.items() if name != "content-type"},
+                "Idempotency-Replayed": "true",
+            },
         )
 
-    answer, replayed = await requests.once(key, operation, msgspec.json.encode(data), answered)
-    if told:
-        return told[0]
-    headers = {**answer.headers, **({"Idempotency-Replayed": "true"} if replayed else {})}
-    return Response(
-        cast("T", answer.body),
-        status_code=answer.status,
-        media_type="application/json",
-        headers=headers,
+
+class KeepAnswers:
+    """Around the app: what a claimed request is answered is kept before it is sent.
+
+    A refusal is not kept: nothing was done, and the same key may try again. After a server error it
+    may have been done: the claim stays.
+    """
+
+    def __init__(self, app: ASGIApp, requests: IdempotentRequests) -> None:
+        """`requests` are those that `ClaimKeys` has claimed."""
+        self._app = app
+        self._requests = requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start: HTTPResponseStartEvent | None = None
+        body = bytearray()
+
+        async def send_when_kept(message: Message) -> None:
+            nonlocal start
+            claim: KeyClaim | None = scope["state"].get(CLAIM)
+            if claim is None:
+                await send(message)
+            elif message["type"] == "http.response.start":
+                start = message
+            elif start is not None and message["type"] == "http.response.body":
+                body.extend(message.get("body", b""))
+                if not message.get("more_body"):
+                    await self._finish(claim, start, bytes(body))
+                    await send(start)
+                    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+        await self._app(scope, receive, send_when_kept)
+
+    async def _finish(self, claim: KeyClaim, start: HTTPResponseStartEvent, body: bytes) -> None:
+        # Who asked gets the answer in any case; a repetition finds that nobody knows.
+        with contextlib.suppress(ServiceUnavailable):
+            if start["status"] < 300:
+                await self._requests.keep(claim, _kept(start, body))
+            elif start["status"] < 500:
+                await self._requests.release(claim)
+
+
+def _kept(start: HTTPResponseStartEvent, body: bytes) -> KeptAnswer:
+    headers = {name.decode("latin-1").lower(): text for name, text in start["headers"]}
+    return KeptAnswer(
+        status=start["status"],
+        body=_without_secrets(body, _encoder),
+        headers={
+            name: text.decode("latin-1") for name, text in headers.items() if name in _KEPT_HEADERS
+        },
     )
 
 
-async def once_with_secret(
-    requests: IdempotentRequests,
-    key: str | None,
-    operation: str,
-    data: msgspec.Struct,
-    work: Callable[[], Awaitable[T]],
-    *,
-    shown_again: Callable[[T], T],
-    location: Callable[[T], str],
-) -> Response[T]:
-    """Answer 201 with what `work` made; a repeated answer is without the secret in it.
+def _without_secrets(content: bytes, encoder: msgspec.json.Encoder) -> bytes:
+    """Return JSON with null for everything that is told once; what is no JSON as it is."""
+    try:
+        value: object = _decoder.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return content
+    return encoder.encode(_blanked(value))
 
-    The kept answer stands in the database: `shown_again` takes the secret out of it. For the same
-    reason `data` must not have one.
-    """
-    made: list[T] = []
 
-    async def shown() -> Response[T]:
-        made.append(await work())
-        return answer(shown_again(made[0]), status=201, location=location(made[0]))
-
-    if key is None:
-        first = await work()
-        return answer(first, status=201, location=location(first))
-    kept = await once(requests, key, operation, data, shown)
-    return answer(made[0], status=201, location=location(made[0])) if made else kept
+def _blanked(value: object) -> object:
+    if isinstance(value, dict):
+        members = cast("dict[str, object]", value)
+        return {
+            name: None if name in TOLD_ONCE else _blanked(each) for name, each in members.items()
+        }
+    if isinstance(value, list):
+        return [_blanked(each) for each in cast("list[object]", value)]
+    return value

@@ -19,6 +19,7 @@ from litestar.openapi.spec import Components, Reference, SecurityScheme
 from litestar.routes import HTTPRoute
 
 from entrypoints.asgi import AnyRequest
+from entrypoints.console.idempotency import HEADER, is_repeatable
 from entrypoints.console.problems import MEDIA_TYPE, TITLES, Problem
 from entrypoints.console.security import PUBLIC
 from entrypoints.version import VERSION
@@ -29,7 +30,7 @@ _ABOUT = """\
 Everything the console can do. Errors are problem documents (RFC 9457). Lists are walked with
 `cursor` until `next_cursor` is null. `PATCH` merges (RFC 7396). Send the `ETag` of what you have
 read as `If-Match`, and changes of others in the meantime are refused instead of overwritten. With
-an `Idempotency-Key` a creation can be repeated safely. `dry_run` tells what a call would do.
+an `Idempotency-Key` a `POST` can be repeated safely. `dry_run` tells what a call would do.
 """
 TAGS = {
     "access": "Who may do what, and why.",
@@ -158,6 +159,8 @@ def document_of(app: Litestar) -> Node:
                 operation = item[method]
                 handler = handlers[path, method]
                 _complete(operation, method, is_public=handler.opt.get(PUBLIC) is True)
+                if is_repeatable(method.upper(), handler.opt):
+                    operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
                 _add_headers(operation, has_etag=tagged and method != "delete")
                 used |= _refer_to_problems(operation["responses"])
                 tags |= set(operation.get("tags", ()))
@@ -268,6 +271,17 @@ def _problem(status: int) -> Node:
     return described
 
 
+_IDEMPOTENCY_KEY: Node = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": (
+        "With the same key and content, a request is carried out once within 24 hours; later ones "
+        "get its answer with `Idempotency-Replayed: true` and null for what is told once, or 409 "
+        "while it runs. 409 also when the content is another. Not looked at in a dry run."
+    ),
+}
 _HEADERS: Node = {
     "ETag": {"description": "The version that was sent.", "schema": {"type": "string"}},
     "Location": {"description": "Path of what was created.", "schema": {"type": "string"}},

@@ -54,7 +54,6 @@ class LimitServices(Struct, frozen=True, kw_only=True):
     overrides: ManageOverrides
     standings: LimitStandings
     alerts: BudgetAlertList
-    requests: IdempotentRequests
 
 
 class CatalogServices(Struct, frozen=True, kw_only=True):
@@ -82,7 +81,6 @@ class PeopleServices(Struct, frozen=True, kw_only=True):
     assignments: ManageAssignments
     invites: ManageInvites
     access: ExplainAccess
-    requests: IdempotentRequests
 
 
 class IdentityServices(Struct, frozen=True, kw_only=True):
@@ -108,7 +106,6 @@ class SsoServices(Struct, frozen=True, kw_only=True):
     providers: SsoProviderCollection
     sign_in: SsoSignIn
     links: OwnSsoLinks
-    requests: IdempotentRequests
 
 
 class KeyServices(Struct, frozen=True, kw_only=True):
@@ -117,7 +114,6 @@ class KeyServices(Struct, frozen=True, kw_only=True):
     keys: KeyCollection
     handovers: KeyHandoverDesk
     accounts: ManageServiceAccounts
-    requests: IdempotentRequests
 
 
 class InstallationServices(Struct, frozen=True, kw_only=True):
@@ -141,6 +137,7 @@ class Console(Struct, frozen=True, kw_only=True):
     identity: IdentityServices
     single_sign_on: SsoServices
     installation: InstallationServices
+    requests: IdempotentRequests
     ids: IdGenerator
     health: HealthChecks
     system: SystemSources | None = None

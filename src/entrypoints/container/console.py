@@ -45,7 +45,6 @@ def open_console(process: Process, clickhouse: ClickHouse, tokens: ConsoleTokens
     clock, ids = process.clock, process.ids
     uow = SqlUnitOfWork(process.engine, process.feed, clock, ids)
     providers = ProvidersByKind(process.cipher, process.transport_of, clock)
-    requests = IdempotentRequests(SqlIdempotencyKeys(process.engine), clock, ids)
     passwords = open_passwords(process, uow)
     identity = open_identity(process, uow, passwords, tokens)
     return Console(
@@ -55,13 +54,11 @@ def open_console(process: Process, clickhouse: ClickHouse, tokens: ConsoleTokens
             overrides=ManageOverrides(uow, clock, ids),
             standings=LimitStandings(uow, process.limit_store, process.limit_store, clock),
             alerts=BudgetAlertList(SqlBudgetAlerts(process.engine), uow),
-            requests=requests,
         ),
         keys=KeyServices(
             keys=KeyCollection(uow, clock, ids, process.randomness),
             handovers=KeyHandoverDesk(uow, process.cipher, clock),
             accounts=ManageServiceAccounts(uow, clock, ids),
-            requests=requests,
         ),
         providers=InspectProviders(uow, providers, OpenAIChatCodec(), clock, ids),
         catalog=CatalogServices(
@@ -73,11 +70,12 @@ def open_console(process: Process, clickhouse: ClickHouse, tokens: ConsoleTokens
             prices=ManagePrices(uow, clock, ids),
         ),
         routing=open_routing(process, uow),
-        people=open_people(process, uow, passwords, requests),
+        people=open_people(process, uow, passwords),
         installation=open_installation(process, uow, clickhouse),
         request_records=RequestRecords(ClickHouseRequestLog(clickhouse), clock=process.clock),
         identity=identity,
-        single_sign_on=open_single_sign_on(process, uow, identity.sessions, requests),
+        single_sign_on=open_single_sign_on(process, uow, identity.sessions),
+        requests=IdempotentRequests(SqlIdempotencyKeys(process.engine), clock, ids),
         ids=process.ids,
         health=HealthChecks(
             {

@@ -1,6 +1,5 @@
 """What the console knows of users, teams and roles."""
 
-from application.console.idempotency import IdempotentRequests
 from application.console.people.assignments import ManageAssignments
 from application.console.people.explanation import ExplainAccess
 from application.console.people.invites import ManageInvites
@@ -13,9 +12,7 @@ from entrypoints.console.services import PeopleServices
 from entrypoints.container.process import Process
 
 
-def open_people(
-    process: Process, uow: UnitOfWork, passwords: LocalPasswords, requests: IdempotentRequests
-) -> PeopleServices:
+def open_people(process: Process, uow: UnitOfWork, passwords: LocalPasswords) -> PeopleServices:
     """Open the use cases about people."""
     clock, ids, randomness = process.clock, process.ids, process.randomness
     return PeopleServices(
@@ -25,5 +22,4 @@ def open_people(
         assignments=ManageAssignments(uow, clock, ids),
         invites=ManageInvites(uow, passwords, clock, ids, randomness),
         access=ExplainAccess(uow),
-        requests=requests,
     )

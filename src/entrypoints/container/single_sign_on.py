@@ -4,7 +4,6 @@ from adapters.identity.openid_connect import AuthlibOpenIdConnect
 from adapters.sql.sign_in_attempts import SqlSignInAttempts
 from adapters.upstream.httpx_transport import HttpxTransport
 from adapters.upstream.options import TransportOptions
-from application.console.idempotency import IdempotentRequests
 from application.console.sso_collection import SsoProviderCollection
 from application.identity.sessions import ConsoleSessions
 from application.identity.single_sign_on import SingleSignOn
@@ -17,7 +16,7 @@ from entrypoints.container.process import Process
 
 
 def open_single_sign_on(
-    process: Process, uow: UnitOfWork, sessions: ConsoleSessions, requests: IdempotentRequests
+    process: Process, uow: UnitOfWork, sessions: ConsoleSessions
 ) -> SsoServices:
     """Open the use cases; their connections to identity providers end with the process."""
     clock, ids, cipher = process.clock, process.ids, process.cipher
@@ -30,5 +29,4 @@ def open_single_sign_on(
         providers=SsoProviderCollection(ManageSsoProviders(uow, oidc, cipher, clock, ids), sso),
         sign_in=SsoSignIn(uow, sso, sessions, attempts, cipher, clock),
         links=OwnSsoLinks(uow, sso),
-        requests=requests,
     )

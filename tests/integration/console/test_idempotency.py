@@ -1,6 +1,7 @@
-"""`Idempotency-Key` on the console's routes that create something."""
+"""`Idempotency-Key` on the console's routes, with the keys in PostgreSQL."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 from adapters.sql.engine import create_engine
 from adapters.sql.idempotency import SqlIdempotencyKeys
 from adapters.system.clock import SystemClock
+from adapters.system.identifiers import UuidGenerator
+from application.console.idempotency import IdempotentRequests
 from entrypoints.console.app import create_console_app
 from tests.support.configuration import sql_configuration
 from tests.support.console import console_over
-from tests.support.limit_services import limit_services
 from tests.support.live_server import live_server
 
 RULE: dict[str, Any] = {"subject": "platform", "metric": "requests", "window": "1m", "limit": 2}
@@ -28,7 +30,7 @@ async def http(postgres_url: str) -> AsyncIterator[httpx.AsyncClient]:
         console = console_over(
             stored.uow,
             clock,
-            limits=limit_services(stored.uow, clock, keys=SqlIdempotencyKeys(engine)),
+            requests=IdempotentRequests(SqlIdempotencyKeys(engine), clock, UuidGenerator()),
         )
         headers = {"authorization": "Bearer token"}
         async with (
@@ -51,6 +53,9 @@ async def test_a_repeated_creation_gets_the_first_answer(
         assert again.headers[name] == first.headers[name]
     assert "idempotency-replayed" not in first.headers
     assert again.headers["idempotency-replayed"] == "true"
+    spelt = json.dumps(dict(reversed(entry.items())), indent=1)
+    typed = {**KEY, "content-type": "application/json"}
+    assert (await http.post(path, content=spelt, headers=typed)).content == first.content
     other = await http.post(path, json={**entry, "limit": 3}, headers=KEY)
     assert other.status_code == 409
     assert other.json()["type"] == "urn:thinkwatch:problem:idempotency_key_reused"
@@ -70,3 +75,39 @@ async def test_an_empty_key_is_refused(http: httpx.AsyncClient) -> None:
     refused = await http.post("/api/limits", json=RULE, headers={"Idempotency-Key": ""})
     assert refused.status_code == 400
     assert refused.json()["errors"][0]["field"] == "Idempotency-Key"
+
+
+async def test_a_dry_run_neither_takes_the_key_nor_is_given_again(http: httpx.AsyncClient) -> None:
+    rule = (await http.post("/api/limits", json=RULE)).json()
+    rows = {"items": [{"op": "delete", "id": rule["id"]}]}
+    path = "/api/limits/bulk"
+    for _ in range(2):
+        planned = await http.post(path, json=rows, headers=KEY, params={"dry_run": True})
+        assert "idempotency-replayed" not in planned.headers
+        assert planned.json()["dry_run"] is True
+    done = await http.post(path, json=rows, headers=KEY, params={"dry_run": "false"})
+    assert (done.json()["dry_run"], done.json()["failed"]) == (False, 0)
+    again = await http.post(path, json=rows, headers=KEY, params={"dry_run": "false"})
+    assert again.content == done.content
+    assert again.headers["idempotency-replayed"] == "true"
+
+
+async def test_the_same_key_for_something_else_is_refused(http: httpx.AsyncClient) -> None:
+    robots: list[str] = []
+    for name in ("one", "two"):
+        made = await http.post("/api/service-accounts", json={"name": name})
+        robots.append(f"/api/service-accounts/{made.json()['id']}")
+        assert (await http.delete(robots[-1])).status_code == 200
+    first, other = [await http.post(f"{robot}/restore", headers=KEY) for robot in robots]
+    assert (first.status_code, other.status_code) == (200, 409), first.text
+    assert (await http.get(robots[1])).status_code == 404
+
+
+async def test_a_request_that_could_not_be_read_leaves_the_key_free(
+    http: httpx.AsyncClient,
+) -> None:
+    typed = {**KEY, "content-type": "application/json"}
+    for broken in (b"{", b"[" * 5_000, b"\xff", b""):
+        refused = await http.post("/api/limits", content=broken, headers=typed)
+        assert refused.status_code == 400, refused.text
+    assert (await http.post("/api/limits", json=RULE, headers=KEY)).status_code == 201

@@ -9,6 +9,8 @@ import pytest
 from adapters.sql.engine import create_engine
 from adapters.sql.idempotency import SqlIdempotencyKeys
 from adapters.system.clock import SystemClock
+from adapters.system.identifiers import UuidGenerator
+from application.console.idempotency import IdempotentRequests
 from domain.keys.secret import is_well_formed
 from entrypoints.console.app import create_console_app
 from tests.support.configuration import Configuration, a_user, sql_configuration
@@ -32,8 +34,12 @@ async def stored(postgres_url: str) -> AsyncIterator[Configuration]:
 @pytest.fixture
 async def http(stored: Configuration, postgres_url: str) -> AsyncIterator[httpx.AsyncClient]:
     clock, engine = SystemClock(), create_engine(postgres_url)
-    keys = key_services(stored.audited, clock, SqlIdempotencyKeys(engine))
-    console = console_over(stored.uow, clock, keys=keys)
+    console = console_over(
+        stored.uow,
+        clock,
+        keys=key_services(stored.audited, clock),
+        requests=IdempotentRequests(SqlIdempotencyKeys(engine), clock, UuidGenerator()),
+    )
     async with (
         live_server(create_console_app(console)) as url,
         httpx.AsyncClient(

@@ -81,10 +81,10 @@ class InviteView(Struct, frozen=True, kw_only=True):
 
 
 class NewInviteView(Struct, frozen=True, kw_only=True):
-    """A new invitation and its token, which is shown this once."""
+    """A new invitation and its token, which is shown this once: null in a repeated answer."""
 
     invite: InviteView
-    token: str
+    token: str | None
 
     def __repr__(self) -> str:
         """Without the token."""

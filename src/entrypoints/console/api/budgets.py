@@ -6,13 +6,11 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Response
 from msgspec import Struct, structs
 
-from application.console.idempotency import IdempotentRequests
 from application.console.limits.collection import BudgetCollection, Row
 from application.console.limits.documents import BudgetEntry, BudgetPatch, BudgetView
 from application.resources import Outcome, Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.bulk import Refusals, note_refused_rows
-from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.security import By
 
 
@@ -51,9 +49,7 @@ class BudgetRemoval(Struct, frozen=True):
     item: BudgetView
 
 
-def budget_routes(
-    budgets: BudgetCollection, requests: IdempotentRequests
-) -> list[HTTPRouteHandler]:
+def budget_routes(budgets: BudgetCollection) -> list[HTTPRouteHandler]:
     """Return the route handlers."""
 
     @get("/api/budgets", operation_id="list_budgets", tags=["budgets"])
@@ -68,17 +64,10 @@ def budget_routes(
         return answer(BudgetPage(page.items, page.next_cursor, page.total))
 
     @post("/api/budgets", operation_id="create_budget", tags=["budgets"])
-    async def create_budget(
-        by: By, data: JSONBody[BudgetEntry], idempotency_key: IdempotencyKey = None
-    ) -> Response[BudgetView]:
+    async def create_budget(by: By, data: JSONBody[BudgetEntry]) -> Response[BudgetView]:
         """Create a budget; 409 when its target has one."""
-
-        async def work() -> Response[BudgetView]:
-            made = await budgets.create(by, data)
-            return versioned(made, status=201, location=f"/api/budgets/{made.view.id}")
-
-        operation = asked_by(by, "POST /api/budgets")
-        return await once(requests, idempotency_key, operation, data, work)
+        made = await budgets.create(by, data)
+        return versioned(made, status=201, location=f"/api/budgets/{made.view.id}")
 
     @post("/api/budgets/bulk", operation_id="change_budgets", tags=["budgets"], status_code=200)
     async def change_budgets(

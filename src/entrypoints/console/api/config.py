@@ -13,12 +13,12 @@ from entrypoints.console.security import By
 
 
 class NewSecret(Struct, frozen=True, kw_only=True):
-    """A secret that was made and is told this once."""
+    """A secret that was made and is told this once: null in a repeated answer."""
 
     kind: str
     name: str
     owner: str
-    secret: str
+    secret: str | None
 
 
 class ConfigReport(Struct, frozen=True, kw_only=True):

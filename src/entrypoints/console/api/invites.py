@@ -4,9 +4,7 @@ from litestar import delete, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Response
-from msgspec import structs
 
-from application.console.idempotency import IdempotentRequests
 from application.console.people.invites import (
     Acceptance,
     InviteEntry,
@@ -18,7 +16,6 @@ from application.console.people.invites import (
 from application.console.people.user_views import UserView
 from application.resources import Page
 from entrypoints.console.answers import answer
-from entrypoints.console.idempotency import IdempotencyKey, asked_by, once_with_secret
 from entrypoints.console.security import PUBLIC, By, From
 
 
@@ -26,7 +23,7 @@ class InvitePage(Page[InviteView], frozen=True):
     """Some invitations, oldest first; `next_cursor` is null on the last page."""
 
 
-def invite_routes(invites: ManageInvites, requests: IdempotentRequests) -> list[HTTPRouteHandler]:
+def invite_routes(invites: ManageInvites) -> list[HTTPRouteHandler]:
     """Return the route handlers."""
 
     @get("/api/invites", operation_id="list_invites", tags=["invites"])
@@ -38,26 +35,12 @@ def invite_routes(invites: ManageInvites, requests: IdempotentRequests) -> list[
         return answer(InvitePage(page.items, page.next_cursor, page.total))
 
     @post("/api/invites", operation_id="create_invite", tags=["invites"])
-    async def create_invite(
-        by: By, data: JSONBody[InviteEntry], idempotency_key: IdempotencyKey = None
-    ) -> Response[NewInviteView]:
+    async def create_invite(by: By, data: JSONBody[InviteEntry]) -> Response[NewInviteView]:
         """Invite somebody for seven days; the token is shown this once.
 
-        A repeated answer (see `Idempotency-Key`) has an empty token.
+        A repeated answer (see `Idempotency-Key`) has null in its place.
         """
-
-        async def work() -> NewInviteView:
-            return await invites.create(by, data)
-
-        return await once_with_secret(
-            requests,
-            idempotency_key,
-            asked_by(by, "POST /api/invites"),
-            data,
-            work,
-            shown_again=lambda made: structs.replace(made, token=""),
-            location=lambda _: "/api/invites",
-        )
+        return answer(await invites.create(by, data), status=201, location="/api/invites")
 
     @post("/api/invites/accept", operation_id="accept_invite", tags=["invites"], opt={PUBLIC: True})
     async def accept_invite(origin: From, data: JSONBody[Acceptance]) -> Response[UserView]:

@@ -1,6 +1,5 @@
 """`/api/keys` (console.md sections 1 and 4)."""
 
-import re
 from typing import Annotated
 
 from litestar import delete, get, patch, post
@@ -9,7 +8,6 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Response
 from msgspec import Struct, structs
 
-from application.console.idempotency import IdempotentRequests
 from application.console.key_collection import KeyCollection, KeyQuestion, KeyRow
 from application.console.key_documents import IssuedKeyView, KeyEntry, KeyPatch, KeyView
 from application.ports.key_listing import Condition
@@ -17,11 +15,7 @@ from application.resources import Outcome, Page
 from domain.inference.dialect import Surface
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.bulk import Refusals, note_refused_rows
-from entrypoints.console.idempotency import IdempotencyKey, once
 from entrypoints.console.security import By
-
-# A secret is base62 after its prefix: nothing in it is escaped, and no other member is called so.
-_SECRET = re.compile(rb'"secret":"tw-[0-9A-Za-z]+"')
 
 # A parameter of this name is the framework's own.
 _StateQuery = Annotated[Condition | None, QueryParameter(name="state")]
@@ -77,7 +71,7 @@ class RotationRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     grace: str = "1d"
 
 
-def key_routes(keys: KeyCollection, requests: IdempotentRequests) -> list[HTTPRouteHandler]:
+def key_routes(keys: KeyCollection) -> list[HTTPRouteHandler]:
     """Return the route handlers."""
 
     @get("/api/keys", operation_id="list_keys", tags=["keys"])
@@ -115,21 +109,13 @@ def key_routes(keys: KeyCollection, requests: IdempotentRequests) -> list[HTTPRo
         return answer(KeyPage(page.items, page.next_cursor, page.total))
 
     @post("/api/keys", operation_id="create_key", tags=["keys"])
-    async def create_key(
-        by: By, data: JSONBody[KeyEntry], idempotency_key: IdempotencyKey = None
-    ) -> Response[IssuedKeyView]:
+    async def create_key(by: By, data: JSONBody[KeyEntry]) -> Response[IssuedKeyView]:
         """Create a key and tell its secret, once.
 
         A replay by `Idempotency-Key` has null in its place: secrets are not stored.
         """
-
-        async def work() -> Response[IssuedKeyView]:
-            made = await keys.create(by, data)
-            return versioned(made, status=201, location=f"/api/keys/{made.view.id}")
-
-        return await once(
-            requests, idempotency_key, f"POST /api/keys {by.id}", data, work, kept=_without_secret
-        )
+        made = await keys.create(by, data)
+        return versioned(made, status=201, location=f"/api/keys/{made.view.id}")
 
     @post("/api/keys/bulk", operation_id="change_keys", tags=["keys"], status_code=200)
     async def change_keys(
@@ -152,12 +138,12 @@ def key_routes(keys: KeyCollection, requests: IdempotentRequests) -> list[HTTPRo
         create_key,
         change_keys,
         get_key,
-        *_single_key_routes(keys, requests),
+        *_single_key_routes(keys),
         *_ending_routes(keys),
     ]
 
 
-def _single_key_routes(keys: KeyCollection, requests: IdempotentRequests) -> list[HTTPRouteHandler]:
+def _single_key_routes(keys: KeyCollection) -> list[HTTPRouteHandler]:
     @patch("/api/keys/{key_id:str}", operation_id="update_key", tags=["keys"])
     async def update_key(
         by: By, key_id: FromPath[str], data: JSONBody[KeyPatch], if_match: IfMatch = None
@@ -172,23 +158,15 @@ def _single_key_routes(keys: KeyCollection, requests: IdempotentRequests) -> lis
         data: JSONBody[RotationRequest],
         *,
         dry_run: FromQuery[bool] = False,
-        idempotency_key: IdempotencyKey = None,
     ) -> Response[IssuedKeyView]:
         """Give a key a new secret and tell it, once; the old one works until its grace ends.
 
         The answer is the successor, which has an id of its own. A replay by `Idempotency-Key` has
         null in place of the secret.
         """
-
-        async def work() -> Response[IssuedKeyView]:
-            made = await keys.rotate(by, key_id, grace=data.grace, dry_run=dry_run)
-            where = None if dry_run else f"/api/keys/{made.view.id}"
-            return versioned(made, status=200 if dry_run else 201, location=where)
-
-        if dry_run:
-            return await work()
-        operation = f"POST /api/keys/{key_id}/rotate {by.id}"
-        return await once(requests, idempotency_key, operation, data, work, kept=_without_secret)
+        made = await keys.rotate(by, key_id, grace=data.grace, dry_run=dry_run)
+        where = None if dry_run else f"/api/keys/{made.view.id}"
+        return versioned(made, status=200 if dry_run else 201, location=where)
 
     return [update_key, rotate_key]
 
@@ -237,8 +215,3 @@ def _ending_routes(keys: KeyCollection) -> list[HTTPRouteHandler]:
         return answer(KeyPurge(not dry_run, gone.id, gone.name))
 
     return [revoke_key, delete_key, restore_key, purge_key]
-
-
-def _without_secret(body: bytes) -> bytes:
-    """Return the answer that is kept: the database never sees the secret."""
-    return _SECRET.sub(b'"secret":null', body)

@@ -6,7 +6,6 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Response
 from msgspec import Struct
 
-from application.console.idempotency import IdempotentRequests
 from application.console.limits.overrides import (
     ManageOverrides,
     OverrideEntry,
@@ -14,7 +13,6 @@ from application.console.limits.overrides import (
     OverrideView,
 )
 from entrypoints.console.answers import answer
-from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.security import By
 
 
@@ -25,9 +23,7 @@ class OverrideRemoval(Struct, frozen=True):
     item: OverrideView
 
 
-def override_routes(
-    overrides: ManageOverrides, requests: IdempotentRequests
-) -> list[HTTPRouteHandler]:
+def override_routes(overrides: ManageOverrides) -> list[HTTPRouteHandler]:
     """Return the route handlers."""
 
     @get("/api/limits/overrides", operation_id="list_limit_overrides", tags=["limits"])
@@ -44,20 +40,13 @@ def override_routes(
         )
 
     @post("/api/limits/overrides", operation_id="set_limit_override", tags=["limits"])
-    async def set_limit_override(
-        by: By, data: JSONBody[OverrideEntry], idempotency_key: IdempotencyKey = None
-    ) -> Response[OverrideView]:
+    async def set_limit_override(by: By, data: JSONBody[OverrideEntry]) -> Response[OverrideView]:
         """Give one subject another value of a rule or budget.
 
         `replace` may loosen and must end within 90 days; `tighten` only lowers. Both need a reason.
         """
-
-        async def work() -> Response[OverrideView]:
-            made = await overrides.set(by, data)
-            return answer(made, status=201, location=f"/api/limits/overrides/{made.id}")
-
-        operation = asked_by(by, "POST /api/limits/overrides")
-        return await once(requests, idempotency_key, operation, data, work)
+        made = await overrides.set(by, data)
+        return answer(made, status=201, location=f"/api/limits/overrides/{made.id}")
 
     @get(
         "/api/limits/overrides/{override_id:str}",

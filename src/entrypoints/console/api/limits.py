@@ -6,13 +6,11 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Response
 from msgspec import Struct, structs
 
-from application.console.idempotency import IdempotentRequests
 from application.console.limits.collection import Row, RuleCollection
 from application.console.limits.documents import RuleEntry, RulePatch, RuleView
 from application.resources import Outcome, Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.bulk import Refusals, note_refused_rows
-from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.security import By
 
 
@@ -49,7 +47,7 @@ class RuleRemoval(Struct, frozen=True):
     item: RuleView
 
 
-def rule_routes(rules: RuleCollection, requests: IdempotentRequests) -> list[HTTPRouteHandler]:
+def rule_routes(rules: RuleCollection) -> list[HTTPRouteHandler]:
     """Return the route handlers."""
 
     @get("/api/limits", operation_id="list_limits", tags=["limits"])
@@ -64,17 +62,10 @@ def rule_routes(rules: RuleCollection, requests: IdempotentRequests) -> list[HTT
         return answer(RulePage(page.items, page.next_cursor, page.total))
 
     @post("/api/limits", operation_id="create_rule", tags=["limits"])
-    async def create_rule(
-        by: By, data: JSONBody[RuleEntry], idempotency_key: IdempotencyKey = None
-    ) -> Response[RuleView]:
+    async def create_rule(by: By, data: JSONBody[RuleEntry]) -> Response[RuleView]:
         """Create a rule; 409 when its target has one."""
-
-        async def work() -> Response[RuleView]:
-            made = await rules.create(by, data)
-            return versioned(made, status=201, location=f"/api/limits/{made.view.id}")
-
-        operation = asked_by(by, "POST /api/limits")
-        return await once(requests, idempotency_key, operation, data, work)
+        made = await rules.create(by, data)
+        return versioned(made, status=201, location=f"/api/limits/{made.view.id}")
 
     @post("/api/limits/bulk", operation_id="change_limits", tags=["limits"], status_code=200)
     async def change_limits(

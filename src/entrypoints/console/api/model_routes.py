@@ -9,10 +9,8 @@ from msgspec import Struct
 from application.console.catalog.routes import ManageRoutes, RoutePatch
 from application.console.catalog.views import RouteView
 from application.console.configuration.document import RouteEntry
-from application.console.idempotency import IdempotentRequests
 from application.resources import Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
-from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.security import By
 
 
@@ -27,9 +25,7 @@ class ModelRouteRemoval(Struct, frozen=True):
     item: RouteView
 
 
-def model_route_routes(
-    routes: ManageRoutes, requests: IdempotentRequests
-) -> list[HTTPRouteHandler]:
+def model_route_routes(routes: ManageRoutes) -> list[HTTPRouteHandler]:
     """Return the route handlers."""
 
     @get("/api/models/{model_id:str}/routes", operation_id="list_model_routes", tags=["models"])
@@ -48,20 +44,14 @@ def model_route_routes(
         by: By,
         model_id: FromPath[str],
         data: JSONBody[RouteEntry],
-        idempotency_key: IdempotencyKey = None,
     ) -> Response[RouteView]:
         """Give a model a route; 409 when it has one to this provider and upstream model.
 
         Without `upstream_model`, the provider is asked for the model by its own name.
         """
-
-        async def work() -> Response[RouteView]:
-            made = await routes.create(by, model_id, data)
-            location = f"/api/models/{made.view.model_id}/routes/{made.view.id}"
-            return versioned(made, status=201, location=location)
-
-        operation = asked_by(by, f"POST /api/models/{model_id}/routes")
-        return await once(requests, idempotency_key, operation, data, work)
+        made = await routes.create(by, model_id, data)
+        location = f"/api/models/{made.view.model_id}/routes/{made.view.id}"
+        return versioned(made, status=201, location=location)
 
     @get(
         "/api/models/{model_id:str}/routes/{route_id:str}",

@@ -10,11 +10,9 @@ from application.console.catalog.models import ManageModels, ModelPatch, ModelRe
 from application.console.catalog.rows import Row
 from application.console.catalog.views import ModelView
 from application.console.configuration.document import BareModelEntry
-from application.console.idempotency import IdempotentRequests
 from application.resources import Outcome, Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.bulk import Refusals, note_refused_rows
-from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.security import By
 
 
@@ -46,7 +44,7 @@ class ModelOutcomes(Struct, frozen=True):
     dry_run: bool
 
 
-def model_routes(models: ManageModels, requests: IdempotentRequests) -> list[HTTPRouteHandler]:
+def model_routes(models: ManageModels) -> list[HTTPRouteHandler]:
     """Return the route handlers."""
 
     @get("/api/models", operation_id="list_models", tags=["models"])
@@ -58,17 +56,10 @@ def model_routes(models: ManageModels, requests: IdempotentRequests) -> list[HTT
         return answer(ModelPage(page.items, page.next_cursor, page.total))
 
     @post("/api/models", operation_id="create_model", tags=["models"])
-    async def create_model(
-        by: By, data: JSONBody[BareModelEntry], idempotency_key: IdempotencyKey = None
-    ) -> Response[ModelView]:
+    async def create_model(by: By, data: JSONBody[BareModelEntry]) -> Response[ModelView]:
         """Create a model, to which routes and prices are added then; 409 when the name is taken."""
-
-        async def work() -> Response[ModelView]:
-            made = await models.create(by, data)
-            return versioned(made, status=201, location=f"/api/models/{made.view.id}")
-
-        operation = asked_by(by, "POST /api/models")
-        return await once(requests, idempotency_key, operation, data, work)
+        made = await models.create(by, data)
+        return versioned(made, status=201, location=f"/api/models/{made.view.id}")
 
     @post("/api/models/bulk", operation_id="change_models", tags=["models"], status_code=200)
     async def change_models(

@@ -7,10 +7,8 @@ from litestar.response import Response
 
 from application.console.catalog.prices import ManagePrices, NewPrice, NewPriceOf
 from application.console.catalog.views import PriceView
-from application.console.idempotency import IdempotentRequests
 from application.resources import Page
 from entrypoints.console.answers import answer
-from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.security import By
 
 
@@ -18,7 +16,7 @@ class PricePage(Page[PriceView], frozen=True):
     """Some prices in the order they were added; `next_cursor` is null on the last page."""
 
 
-def price_routes(prices: ManagePrices, requests: IdempotentRequests) -> list[HTTPRouteHandler]:
+def price_routes(prices: ManagePrices) -> list[HTTPRouteHandler]:
     """Return the route handlers."""
 
     @get("/api/prices", operation_id="list_prices", tags=["prices"])
@@ -33,16 +31,9 @@ def price_routes(prices: ManagePrices, requests: IdempotentRequests) -> list[HTT
         return answer(PricePage(page.items, page.next_cursor, page.total))
 
     @post("/api/prices", operation_id="add_price", tags=["prices"])
-    async def add_price(
-        by: By, data: JSONBody[NewPriceOf], idempotency_key: IdempotencyKey = None
-    ) -> Response[PriceView]:
+    async def add_price(by: By, data: JSONBody[NewPriceOf]) -> Response[PriceView]:
         """Add a price of a model from an instant on; what was charged before stays as it was."""
-
-        async def work() -> Response[PriceView]:
-            return answer(await prices.add(by, data.model, data), status=201)
-
-        operation = asked_by(by, "POST /api/prices")
-        return await once(requests, idempotency_key, operation, data, work)
+        return answer(await prices.add(by, data.model, data), status=201)
 
     @get("/api/models/{model_id:str}/prices", operation_id="list_model_prices", tags=["prices"])
     async def list_model_prices(
@@ -60,14 +51,8 @@ def price_routes(prices: ManagePrices, requests: IdempotentRequests) -> list[HTT
         by: By,
         model_id: FromPath[str],
         data: JSONBody[NewPrice],
-        idempotency_key: IdempotencyKey = None,
     ) -> Response[PriceView]:
         """Add a price of this model from an instant on; what was charged before stays as it was."""
-
-        async def work() -> Response[PriceView]:
-            return answer(await prices.add(by, model_id, data), status=201)
-
-        operation = asked_by(by, f"POST /api/models/{model_id}/prices")
-        return await once(requests, idempotency_key, operation, data, work)
+        return answer(await prices.add(by, model_id, data), status=201)
 
     return [list_prices, add_price, list_model_prices, add_model_price]

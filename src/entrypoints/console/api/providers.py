@@ -14,12 +14,10 @@ from application.console.catalog.providers import (
 )
 from application.console.catalog.rows import Row
 from application.console.configuration.document import ProviderEntry
-from application.console.idempotency import IdempotentRequests
 from application.console.providers import InspectProviders, ModelsOffered, ProviderTest
 from application.resources import Outcome, Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.bulk import Refusals, note_refused_rows
-from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.openapi import problems
 from entrypoints.console.security import By
 
@@ -52,9 +50,7 @@ class ProviderOutcomes(Struct, frozen=True):
     dry_run: bool
 
 
-def provider_routes(
-    providers: ManageProviders, requests: IdempotentRequests
-) -> list[HTTPRouteHandler]:
+def provider_routes(providers: ManageProviders) -> list[HTTPRouteHandler]:
     """Return the route handlers of the collection."""
 
     @get("/api/providers", operation_id="list_providers", tags=["providers"])
@@ -66,20 +62,13 @@ def provider_routes(
         return answer(ProviderPage(page.items, page.next_cursor, page.total))
 
     @post("/api/providers", operation_id="create_provider", tags=["providers"])
-    async def create_provider(
-        by: By, data: JSONBody[ProviderEntry], idempotency_key: IdempotencyKey = None
-    ) -> Response[ProviderView]:
+    async def create_provider(by: By, data: JSONBody[ProviderEntry]) -> Response[ProviderView]:
         """Create a provider; 409 when the name is taken.
 
         Credentials are sealed at once and never shown again.
         """
-
-        async def work() -> Response[ProviderView]:
-            made = await providers.create(by, data)
-            return versioned(made, status=201, location=f"/api/providers/{made.view.id}")
-
-        operation = asked_by(by, "POST /api/providers")
-        return await once(requests, idempotency_key, operation, data, work)
+        made = await providers.create(by, data)
+        return versioned(made, status=201, location=f"/api/providers/{made.view.id}")
 
     @post(
         "/api/providers/bulk", operation_id="change_providers", tags=["providers"], status_code=200

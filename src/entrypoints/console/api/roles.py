@@ -6,7 +6,6 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Response
 from msgspec import Struct
 
-from application.console.idempotency import IdempotentRequests
 from application.console.people.assignments import (
     AssignmentEntry,
     AssignmentRemoval,
@@ -25,7 +24,6 @@ from application.console.people.roles import (
 )
 from application.resources import Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
-from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.security import By
 
 
@@ -43,7 +41,7 @@ class PermissionList(Struct, frozen=True):
     items: tuple[PermissionView, ...]
 
 
-def role_routes(roles: ManageRoles, requests: IdempotentRequests) -> list[HTTPRouteHandler]:
+def role_routes(roles: ManageRoles) -> list[HTTPRouteHandler]:
     """Return the route handlers about roles."""
 
     @get("/api/roles", operation_id="list_roles", tags=["roles"])
@@ -55,16 +53,10 @@ def role_routes(roles: ManageRoles, requests: IdempotentRequests) -> list[HTTPRo
         return answer(RolePage(page.items, page.next_cursor, page.total))
 
     @post("/api/roles", operation_id="create_role", tags=["roles"])
-    async def create_role(
-        by: By, data: JSONBody[RoleEntry], idempotency_key: IdempotencyKey = None
-    ) -> Response[RoleView]:
+    async def create_role(by: By, data: JSONBody[RoleEntry]) -> Response[RoleView]:
         """Create a custom role within one's own rights; 409 when the name is taken."""
-
-        async def work() -> Response[RoleView]:
-            made = await roles.create(by, data)
-            return versioned(made, status=201, location=f"/api/roles/{made.view.name}")
-
-        return await once(requests, idempotency_key, asked_by(by, "POST /api/roles"), data, work)
+        made = await roles.create(by, data)
+        return versioned(made, status=201, location=f"/api/roles/{made.view.name}")
 
     @get("/api/roles/{name:str}", operation_id="get_role", tags=["roles"])
     async def get_role(by: By, name: FromPath[str]) -> Response[RoleView]:
@@ -97,9 +89,7 @@ def role_routes(roles: ManageRoles, requests: IdempotentRequests) -> list[HTTPRo
     return [list_roles, create_role, get_role, update_role, delete_role, list_permissions]
 
 
-def assignment_routes(
-    assignments: ManageAssignments, requests: IdempotentRequests
-) -> list[HTTPRouteHandler]:
+def assignment_routes(assignments: ManageAssignments) -> list[HTTPRouteHandler]:
     """Return the route handlers about who has which role beside the base role."""
 
     @get("/api/role-assignments", operation_id="list_role_assignments", tags=["roles"])
@@ -118,17 +108,9 @@ def assignment_routes(
         return answer(AssignmentPage(page.items, page.next_cursor, page.total))
 
     @post("/api/role-assignments", operation_id="assign_role", tags=["roles"])
-    async def assign_role(
-        by: By, data: JSONBody[AssignmentEntry], idempotency_key: IdempotencyKey = None
-    ) -> Response[AssignmentView]:
+    async def assign_role(by: By, data: JSONBody[AssignmentEntry]) -> Response[AssignmentView]:
         """Give a role to a user, to all members of a team, or to a user inside a team."""
-
-        async def work() -> Response[AssignmentView]:
-            return answer(await assignments.create(by, data), status=201)
-
-        return await once(
-            requests, idempotency_key, asked_by(by, "POST /api/role-assignments"), data, work
-        )
+        return answer(await assignments.create(by, data), status=201)
 
     @delete(
         "/api/role-assignments/{assignment_id:str}",

@@ -6,7 +6,6 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Response
 from msgspec import Struct
 
-from application.console.idempotency import IdempotentRequests
 from application.console.service_accounts import (
     ManageServiceAccounts,
     ServiceAccountEntry,
@@ -15,7 +14,6 @@ from application.console.service_accounts import (
 )
 from application.resources import Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
-from entrypoints.console.idempotency import IdempotencyKey, once
 from entrypoints.console.security import By
 
 PATH = "/api/service-accounts"
@@ -34,9 +32,7 @@ class ServiceAccountRemoval(Struct, frozen=True):
     item: ServiceAccountView
 
 
-def service_account_routes(
-    accounts: ManageServiceAccounts, requests: IdempotentRequests
-) -> list[HTTPRouteHandler]:
+def service_account_routes(accounts: ManageServiceAccounts) -> list[HTTPRouteHandler]:
     """Return the route handlers."""
 
     @get(PATH, operation_id="list_service_accounts", tags=_TAGS)
@@ -49,15 +45,11 @@ def service_account_routes(
 
     @post(PATH, operation_id="create_service_account", tags=_TAGS)
     async def create_service_account(
-        by: By, data: JSONBody[ServiceAccountEntry], idempotency_key: IdempotencyKey = None
+        by: By, data: JSONBody[ServiceAccountEntry]
     ) -> Response[ServiceAccountView]:
         """Create a service account; 409 when the name is taken."""
-
-        async def work() -> Response[ServiceAccountView]:
-            made = await accounts.create(by, data)
-            return versioned(made, status=201, location=f"{PATH}/{made.view.id}")
-
-        return await once(requests, idempotency_key, f"POST {PATH} {by.id}", data, work)
+        made = await accounts.create(by, data)
+        return versioned(made, status=201, location=f"{PATH}/{made.view.id}")
 
     @get(_ONE, operation_id="get_service_account", tags=_TAGS)
     async def get_service_account(

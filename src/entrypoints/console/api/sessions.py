@@ -21,11 +21,14 @@ class SessionEnd(Struct, frozen=True):
 
 
 class NewPasswordView(Struct, frozen=True, kw_only=True):
-    """A password of ours, shown once; its user has to change it after the next sign-in."""
+    """A password of ours, which its user has to change after the next sign-in.
+
+    It is shown once: null in a repeated answer.
+    """
 
     user_id: str
     email: str
-    password: str
+    password: str | None
 
 
 class TotpReset(Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ from entrypoints.console.cookies import (
     read_binding,
     session_cookies,
 )
+from entrypoints.console.idempotency import UNREPEATABLE
 from entrypoints.console.openapi import problems
 from entrypoints.console.security import PUBLIC, By, From, actor_if_any
 from entrypoints.console.services import IdentityServices
@@ -174,7 +175,11 @@ def own_link_routes(identity: IdentityServices, links: OwnSsoLinks) -> list[HTTP
         return answer(OwnSsoLinkList(await links.all(by)))
 
     @post(
-        "/api/me/sso/{name:str}/link", operation_id="begin_sso_link", tags=["me"], status_code=200
+        "/api/me/sso/{name:str}/link",
+        operation_id="begin_sso_link",
+        tags=["me"],
+        status_code=200,
+        opt={UNREPEATABLE: True},
     )
     async def begin_sso_link(
         request: AnyRequest, by: By, name: FromPath[str], return_to: FromQuery[str] = "/"

@@ -21,7 +21,7 @@ from application.resources import Page
 from entrypoints.asgi import AnyRequest
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.cookies import binding_cookie
-from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
+from entrypoints.console.idempotency import UNREPEATABLE
 from entrypoints.console.openapi import problems
 from entrypoints.console.security import By
 from entrypoints.console.services import IdentityServices, SsoServices
@@ -93,19 +93,14 @@ def sso_provider_routes(identity: IdentityServices, sso: SsoServices) -> list[HT
 
     @post("/api/sso-providers", operation_id="create_sso_provider", tags=["sso"])
     async def create_sso_provider(
-        by: By, data: JSONBody[SsoProviderEntry], idempotency_key: IdempotencyKey = None
+        by: By, data: JSONBody[SsoProviderEntry]
     ) -> Response[SsoProviderView]:
         """Store a draft; 409 when the name is taken.
 
         It signs nobody in until it was discovered, tested and activated.
         """
-
-        async def work() -> Response[SsoProviderView]:
-            made = await providers.create(by, data)
-            return versioned(made, status=201, location=f"/api/sso-providers/{made.view.id}")
-
-        operation = asked_by(by, "POST /api/sso-providers")
-        return await once(sso.requests, idempotency_key, operation, data, work)
+        made = await providers.create(by, data)
+        return versioned(made, status=201, location=f"/api/sso-providers/{made.view.id}")
 
     @get("/api/sso-providers/{provider_id:str}", operation_id="get_sso_provider", tags=["sso"])
     async def get_sso_provider(by: By, provider_id: FromPath[str]) -> Response[SsoProviderView]:
@@ -171,6 +166,7 @@ def sso_lifecycle_routes(identity: IdentityServices, sso: SsoServices) -> list[H
         operation_id="test_sso_provider",
         tags=["sso"],
         status_code=200,
+        opt={UNREPEATABLE: True},
     )
     async def test_sso_provider(
         request: AnyRequest,

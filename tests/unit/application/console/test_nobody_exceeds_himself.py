@@ -322,7 +322,7 @@ class Office(RuleBasedStateMachine):
             entry = InviteEntry(email=email, role=role, teams=self.some_teams(roster, teams))
             made = await self.people.use.invites.create(by, entry)
             inviter.append(UserId(by.id))
-            return made.token
+            return made.token or ""
 
         token = self.attempt(who, act)
         if token is not None:
