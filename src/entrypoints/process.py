@@ -6,21 +6,22 @@ import gc
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
 
 from adapters.telemetry.logging import configure_logging
 from domain.errors import DomainError, ServiceUnavailable
-from entrypoints.console.app import create_console_app
-from entrypoints.console.refusals import console_refusals
 from entrypoints.container import Container, open_container
 from entrypoints.failures import EXIT_CONFIGURATION, EXIT_UNAVAILABLE, StartFailed
-from entrypoints.gateway.app import create_gateway_app
-from entrypoints.gateway.refusals import gateway_refusals
 from entrypoints.http_protocol import connections_within, raise_descriptor_limit
 from entrypoints.port_server import PortServer, inherited_socket, port_server, started
 from entrypoints.process_plan import GOODBYE, READY, TURN_RED, ProcessPlan
+
+if TYPE_CHECKING:
+    from entrypoints.console.services import Console
+    from entrypoints.gateway.services import Gateway
 
 _CONSOLE_GRACE_SECONDS = 5
 _CONSOLE_CONNECTIONS = 512
@@ -70,19 +71,12 @@ async def _serve_ports(plan: ProcessPlan, container: Container, stop: asyncio.Ev
             running.append(tasks.create_task(server.serve([inherited_socket(descriptor)])))
 
         if container.gateway is not None and plan.gateway_socket is not None:
-            gateway = container.gateway
-            server = port_server(
-                create_gateway_app(gateway),
-                grace_seconds=grace,
-                refusals=gateway_refusals(gateway.dialects.openai_chat, gateway.ids),
-                max_connections=most,
-            )
+            server = _gateway_server(container.gateway, grace_seconds=grace, max_connections=most)
             serve(server, plan.gateway_socket)
         if container.console is not None and plan.console_socket is not None:
-            server = port_server(
-                create_console_app(container.console),
+            server = _console_server(
+                container.console,
                 grace_seconds=min(grace, _CONSOLE_GRACE_SECONDS),
-                refusals=console_refusals(container.console.ids),
                 max_connections=min(most, _CONSOLE_CONNECTIONS),
             )
             serve(server, plan.console_socket)
@@ -92,6 +86,7 @@ async def _serve_ports(plan: ProcessPlan, container: Container, stop: asyncio.Ev
         # and again, which shows as pauses in the latency of requests.
         gc.collect()
         gc.freeze()
+        gc.enable()
         os.write(plan.ready_pipe, READY)
         log.info("process_ready", roles=sorted(role.value for role in plan.roles))
         await stop.wait()
@@ -102,3 +97,27 @@ async def _serve_ports(plan: ProcessPlan, container: Container, stop: asyncio.Ev
         container.begin_drain()
         for server in servers:
             server.should_exit = True
+
+
+def _gateway_server(gateway: "Gateway", *, grace_seconds: int, max_connections: int) -> PortServer:
+    from entrypoints.gateway.app import create_gateway_app  # noqa: PLC0415 - only who has the role
+    from entrypoints.gateway.refusals import gateway_refusals  # noqa: PLC0415
+
+    return port_server(
+        create_gateway_app(gateway),
+        grace_seconds=grace_seconds,
+        refusals=gateway_refusals(gateway.dialects.openai_chat, gateway.ids),
+        max_connections=max_connections,
+    )
+
+
+def _console_server(console: "Console", *, grace_seconds: int, max_connections: int) -> PortServer:
+    from entrypoints.console.app import create_console_app  # noqa: PLC0415 - only who has the role
+    from entrypoints.console.refusals import console_refusals  # noqa: PLC0415
+
+    return port_server(
+        create_console_app(console),
+        grace_seconds=grace_seconds,
+        refusals=console_refusals(console.ids),
+        max_connections=max_connections,
+    )

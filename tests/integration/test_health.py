@@ -14,7 +14,8 @@ from application.console.configuration.interpolation import Interpolated
 from domain.secret import Secret
 from entrypoints.config import BootConfig
 from entrypoints.console.app import create_console_app
-from entrypoints.container import Container, gateway, open_administration, open_container
+from entrypoints.container import Container, gateway, open_container
+from entrypoints.container.administration import open_administration
 from entrypoints.gateway.app import create_gateway_app
 from entrypoints.roles import ALL_ROLES, ConsoleTokens, StoreUrls
 from entrypoints.version import VERSION

@@ -11,7 +11,7 @@ from application.console.administrators import Administrator
 from domain.secret import Secret
 from entrypoints.cli.administering import BY_COMMAND, administer
 from entrypoints.cli.options import data_dir_option, json_option
-from entrypoints.container import Administration
+from entrypoints.container.administration import Administration
 
 _EPILOG = """\b
 Examples:

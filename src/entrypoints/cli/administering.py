@@ -12,7 +12,7 @@ from adapters.sql import migrations
 from domain.access.actor import system_actor
 from domain.durations import parse_duration
 from entrypoints.cli.options import configured
-from entrypoints.container import Administration, open_administration
+from entrypoints.container.administration import Administration, open_administration
 from entrypoints.datadir import with_secrets
 from entrypoints.stores import stores_for_command
 

@@ -11,7 +11,7 @@ from entrypoints.cli.administering import BY_COMMAND, administer
 from entrypoints.cli.documents import load_document
 from entrypoints.cli.options import data_dir_option, json_option
 from entrypoints.config import environment
-from entrypoints.container import Administration
+from entrypoints.container.administration import Administration
 
 _EPILOG = """\b
 References in the document: ${NAME} is an environment variable, ${file:path} a file beside the

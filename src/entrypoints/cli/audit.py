@@ -12,7 +12,7 @@ from application.records.export import verify_export
 from application.records.verification import CopyState, TrailReport
 from entrypoints.cli.administering import BY_COMMAND, administer
 from entrypoints.cli.options import configured, data_dir_option, json_option
-from entrypoints.container import Administration
+from entrypoints.container.administration import Administration
 from entrypoints.container.installation import audit_signer
 from entrypoints.datadir import with_secrets
 from entrypoints.failures import EXIT_FAILED, Failure, StartFailed

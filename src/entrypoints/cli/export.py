@@ -7,7 +7,7 @@ import click
 from entrypoints.cli.administering import administer
 from entrypoints.cli.documents import dump_json, dump_yaml
 from entrypoints.cli.options import data_dir_option, json_option
-from entrypoints.container import Administration
+from entrypoints.container.administration import Administration
 
 _EPILOG = """\b
 Secrets are left out: credentials of providers and secrets of keys. 'apply' keeps what is stored

@@ -16,7 +16,7 @@ from domain.keys.rotation import DEFAULT_GRACE_MS
 from domain.secret import Secret
 from entrypoints.cli.administering import BY_COMMAND, Duration, administer, moment
 from entrypoints.cli.options import data_dir_option, json_option
-from entrypoints.container import Administration
+from entrypoints.container.administration import Administration
 
 _EPILOG = """\b
 Examples:

@@ -18,7 +18,7 @@ from domain.keys.policy import KeyPolicy
 from domain.secret import Secret
 from entrypoints.cli.options import configured, json_option, server_options
 from entrypoints.config import BootConfig, environment
-from entrypoints.container import Administration, open_administration
+from entrypoints.container.administration import Administration, open_administration
 from entrypoints.datadir import DataDir
 from entrypoints.found_providers import FoundProvider, Tree, found_providers
 from entrypoints.roles import ALL_ROLES

@@ -1,56 +1,31 @@
 """Composition root: the only package that builds adapters, one module per role.
 
 Each process opens the services of its roles on the stores it was given; everything that was opened
-is closed in reverse order when the context ends.
+is closed in reverse order when the context ends. A role's modules are imported by who has the role:
+a gateway starts faster, and is smaller, without what only the console needs.
 """
 
 import contextlib
 from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from adapters.clickhouse.client import ClickHouse
-from adapters.identity.passwords import Argon2Passwords
-from adapters.providers.factory import ProvidersByKind
-from adapters.sql.unit_of_work import SqlUnitOfWork
-from adapters.wire.openai_chat.dialect import OpenAIChatCodec
-from application.console.administrators import ManageAdministrators
-from application.console.audit import ShowAudit
-from application.console.configuration.apply import ApplyConfiguration
-from application.console.configuration.export import ExportConfiguration
-from application.console.keys import ManageKeys
-from application.console.providers import InspectProviders
-from application.records.verification import VerifyTrail
 from entrypoints.config import BootConfig
-from entrypoints.console.services import Console
-from entrypoints.container.clickhouse import open_clickhouse
-from entrypoints.container.console import open_console
-from entrypoints.container.gateway import open_gateway
-from entrypoints.container.installation import open_audit, open_verification
 from entrypoints.container.limits import tend_limits
 from entrypoints.container.process import Process
-from entrypoints.container.worker import run_worker
-from entrypoints.gateway.services import Gateway
 from entrypoints.roles import ConsoleTokens, Role, StoreUrls
 
-
-class Administration(Struct, frozen=True, kw_only=True):
-    """Use cases of the commands that work on the stores directly."""
-
-    keys: ManageKeys
-    administrators: ManageAdministrators
-    apply: ApplyConfiguration
-    export: ExportConfiguration
-    providers: InspectProviders
-    audit: ShowAudit
-    verify_audit: VerifyTrail
+if TYPE_CHECKING:
+    from entrypoints.console.services import Console
+    from entrypoints.gateway.services import Gateway
 
 
 class Container(Struct, frozen=True, kw_only=True):
     """The services of one process; None for roles it does not have."""
 
-    gateway: Gateway | None = None
-    console: Console | None = None
+    gateway: "Gateway | None" = None
+    console: "Console | None" = None
 
     def begin_drain(self) -> None:
         """Turn readiness red: no new traffic, running requests go on."""
@@ -75,40 +50,34 @@ async def open_container(
         process = await Process.open(config, stores, stack, roles)
         if Role.GATEWAY in roles or Role.WORKER in roles:
             tend_limits(process)
-        gateway = await open_gateway(process) if Role.GATEWAY in roles else None
+        gateway = await _open_gateway(process) if Role.GATEWAY in roles else None
         console = None
         if Role.CONSOLE in roles or Role.WORKER in roles:
-            clickhouse = await open_clickhouse(process)
-            if Role.WORKER in roles:
-                run_worker(process, clickhouse)
-            if Role.CONSOLE in roles:
-                console = open_console(process, clickhouse, tokens)
+            console = await _open_console_and_worker(process, roles, tokens)
         # Registered last, so it runs first, on everything that is still open.
         stack.push_async_callback(process.drains.run)
         yield Container(gateway=gateway, console=console)
 
 
-@contextlib.asynccontextmanager
-async def open_administration(
-    config: BootConfig, stores: StoreUrls
-) -> AsyncGenerator[Administration]:
-    """Open what commands such as `apply` and `keys` need."""
-    async with contextlib.AsyncExitStack() as stack:
-        process = await Process.open(config, stores, stack, frozenset())
-        clock, ids, randomness = process.clock, process.ids, process.randomness
-        uow = SqlUnitOfWork(process.engine, process.feed, clock, ids)
-        providers = ProvidersByKind(process.cipher, process.transport_of, clock)
-        copy = None
-        # The engine inside has one process, which may be the one that serves.
-        if config.clickhouse_url is not None:
-            copy = ClickHouse(config.clickhouse_url.reveal())
-            stack.push_async_callback(copy.aclose)
-        yield Administration(
-            keys=ManageKeys(uow, clock, ids, randomness),
-            administrators=ManageAdministrators(uow, Argon2Passwords(), clock, ids, randomness),
-            apply=ApplyConfiguration(uow, process.cipher, providers, clock, ids, randomness),
-            export=ExportConfiguration(uow, clock),
-            providers=InspectProviders(uow, providers, OpenAIChatCodec(), clock, ids),
-            audit=open_audit(process, uow, copy),
-            verify_audit=open_verification(process, copy),
-        )
+async def _open_gateway(process: Process) -> "Gateway":
+    from entrypoints.container.gateway import open_gateway  # noqa: PLC0415
+
+    return await open_gateway(process)
+
+
+async def _open_console_and_worker(
+    process: Process, roles: frozenset[Role], tokens: ConsoleTokens
+) -> "Console | None":
+    """Open both on one client of the log store: the embedded one has room for one process."""
+    from entrypoints.container.clickhouse import open_clickhouse  # noqa: PLC0415
+
+    clickhouse = await open_clickhouse(process)
+    if Role.WORKER in roles:
+        from entrypoints.container.worker import run_worker  # noqa: PLC0415
+
+        run_worker(process, clickhouse)
+    if Role.CONSOLE not in roles:
+        return None
+    from entrypoints.container.console import open_console  # noqa: PLC0415
+
+    return open_console(process, clickhouse, tokens)

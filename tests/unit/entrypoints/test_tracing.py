@@ -1,12 +1,8 @@
 """Traces are made only where the environment asks for them, and cost nothing elsewhere."""
 
-import subprocess
-import sys
-
 import pytest
 
 from entrypoints.tracing import tracing_wanted
-from tests.support.processes import python_environment
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
 
@@ -40,18 +36,3 @@ def test_what_cannot_be_done_is_said(name: str, value: str) -> None:
     assert tracing.complaint is not None
     assert name in tracing.complaint
     assert value in tracing.complaint
-
-
-def test_nothing_of_it_is_imported_without_need() -> None:
-    loaded = subprocess.run(
-        [sys.executable, "-c", "import sys, entrypoints.process; print(*sys.modules)"],
-        env=python_environment(),
-        capture_output=True,
-        check=True,
-        text=True,
-        timeout=60,
-    ).stdout.split()
-    assert "entrypoints.container.tracing" in loaded
-    # The client of Redis imports what there is for metrics, wherever it is installed.
-    ours = ("opentelemetry.exporter", "opentelemetry.proto", "opentelemetry.sdk.trace", "google")
-    assert [name for name in loaded if name.startswith(ours)] == []
