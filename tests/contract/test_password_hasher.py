@@ -1,6 +1,9 @@
 """PasswordHasher: hashes that tell right from wrong and give nothing away."""
 
 import asyncio
+import os
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -69,3 +72,23 @@ async def test_a_crowd_is_sent_away_and_those_before_it_get_their_answer() -> No
     assert len(refused) == 9 - 2 - 3
     assert all(each.retry_after_ms for each in refused)
     assert await hasher.verify(RIGHT, await hasher.hash(RIGHT)), "later there is room again"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="niceness is the whole process's elsewhere")
+async def test_everything_else_goes_before_hashing(hasher: PasswordHasher) -> None:
+    before = _niceness_of_threads()
+    hashed = await hasher.hash(RIGHT)
+    await hasher.verify(RIGHT, hashed)
+    added = {
+        thread: nice for thread, nice in _niceness_of_threads().items() if thread not in before
+    }
+    assert added
+    assert set(added.values()) == {19}
+    assert os.getpriority(os.PRIO_PROCESS, 0) < 19
+
+
+def _niceness_of_threads() -> dict[str, int]:
+    return {
+        task.name: os.getpriority(os.PRIO_PROCESS, int(task.name))
+        for task in Path("/proc/self/task").iterdir()
+    }
