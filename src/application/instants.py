@@ -26,10 +26,15 @@ def milliseconds(at: datetime, field: str) -> int:
     """Return the Unix milliseconds of an instant that somebody gave as `field`.
 
     Raises:
-        InvalidRequest: it has no time zone; `param` names the field.
+        InvalidRequest: it has no time zone, or is beyond the years 1 to 9999 in UTC; `param` names
+            the field.
     """
     if at.tzinfo is None:
         raise InvalidRequest(
             f"'{field}' needs a time zone, e.g. 2030-01-01T00:00:00Z.", param=field
         )
-    return (at - _EPOCH) // timedelta(milliseconds=1)
+    try:
+        in_utc = at.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidRequest(f"'{field}' is out of range.", param=field) from error
+    return (in_utc - _EPOCH) // timedelta(milliseconds=1)

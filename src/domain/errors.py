@@ -462,6 +462,10 @@ class ServiceUnavailable(DomainError):
         self.retry_after_ms = retry_after_ms
 
 
+class Overloaded(ServiceUnavailable):
+    """Too much of it is going on: it was refused before anything was done."""
+
+
 class LimitStoreUnavailable(ServiceUnavailable):
     """The limit store did not answer in time, or answered with an error of its own.
 

@@ -9,6 +9,7 @@ from application.console.idempotency import IdempotentRequests
 from application.console.request_records import RequestRecords
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWork
+from domain.secret import Secret
 from entrypoints.console.services import Console
 from entrypoints.health import HealthChecks
 from tests.support.catalog_services import catalog_services
@@ -36,7 +37,9 @@ def console_over(uow: UnitOfWork, clock: Clock, token: str = "token", **others: 
         identity=identity_services(uow, clock, token),
         single_sign_on=console_sso(uow, clock),
         installation=installation_services(memory_configuration()),
-        requests=IdempotentRequests(MemoryIdempotencyKeys(), clock, UuidGenerator()),
+        requests=IdempotentRequests(
+            MemoryIdempotencyKeys(), clock, UuidGenerator(), secret=Secret("of this test")
+        ),
         ids=UuidGenerator(),
         health=HealthChecks({}),
     )

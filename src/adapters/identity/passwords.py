@@ -2,19 +2,19 @@
 
 import asyncio
 import base64
+import contextlib
 import os
 import sys
 import threading
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from argon2 import PasswordHasher as Argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from application.ports.identity import PasswordHasher
-from domain.errors import ServiceUnavailable
+from domain.errors import Overloaded
 from domain.secret import Secret
 
 T = TypeVar("T")
@@ -74,10 +74,10 @@ class Argon2Passwords(PasswordHasher):
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncGenerator[None]:
         if self._slots.locked() and self._waiting >= self._most_waiting:
-            raise ServiceUnavailable(
+            raise Overloaded(
                 "Too many people sign in at this moment.", retry_after_ms=_RETRY_AFTER_MS
             )
         self._waiting += 1
@@ -99,7 +99,8 @@ def _give_way() -> None:
     process's, so it is left alone.
     """
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+        with contextlib.suppress(OSError):  # a sandbox may not allow it; sign-ins go on
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _unpadded(raw: bytes) -> str:

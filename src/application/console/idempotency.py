@@ -1,13 +1,15 @@
 """Requests with an `Idempotency-Key`: carried out once, answered alike for a day."""
 
-from hashlib import sha256
+import hmac
 
 from application.ports.clock import Clock, IdGenerator
 from application.ports.idempotency import IdempotencyKeys, KeptAnswer, KeyClaim
 from domain.errors import Conflict, InvalidRequest
+from domain.secret import Secret
 
 KEPT_MS = 24 * 3_600_000
 _LONGEST_KEY = 255
+_PURPOSE = b"idempotency keys"
 
 
 class IdempotencyKeyReused(Conflict):
@@ -25,8 +27,14 @@ class OutcomeUnknown(Conflict):
 class IdempotentRequests:
     """A request whose outcome is not known is never carried out a second time."""
 
-    def __init__(self, keys: IdempotencyKeys, clock: Clock, ids: IdGenerator) -> None:
-        """Take the ports."""
+    def __init__(
+        self, keys: IdempotencyKeys, clock: Clock, ids: IdGenerator, *, secret: Secret
+    ) -> None:
+        """Of what was asked only a keyed digest is kept: nobody can guess it from the database.
+
+        Every replica needs the same `secret`.
+        """
+        self._secret = hmac.digest(secret.reveal().encode(), _PURPOSE, "sha256")
         self._keys = keys
         self._clock = clock
         self._ids = ids
@@ -52,7 +60,7 @@ class IdempotentRequests:
         claim = KeyClaim(
             key=key,
             operation=operation,
-            digest=sha256(content).hexdigest(),
+            digest=hmac.digest(self._secret, content, "sha256").hex(),
             claim_id=self._ids.new_id(),
             claimed_at_ms=now_ms,
         )

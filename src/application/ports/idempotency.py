@@ -19,7 +19,7 @@ class KeyClaim(Struct, frozen=True, kw_only=True):
 
     Attributes:
         operation: of whom; the same key may be used for another operation.
-        digest: of the request's content.
+        digest: of the request's content, keyed.
         claim_id: who carries it out.
         claimed_at_ms: when, in Unix milliseconds.
         answer: None while it runs, and for good when its process died.

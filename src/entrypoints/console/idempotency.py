@@ -19,20 +19,21 @@ from application.console.idempotency import IdempotentRequests
 from application.ports.idempotency import KeptAnswer, KeyClaim
 from domain.errors import ServiceUnavailable
 from entrypoints.asgi import AnyRequest
+from entrypoints.console.problems import NOTHING_DONE
 from entrypoints.console.security import PUBLIC, actor_of
 
 HEADER = "Idempotency-Key"
 UNREPEATABLE = "unrepeatable"
-"""Option of handlers that are about one's own credentials or browser: nothing of them is kept."""
+"""Option of handlers of which nothing is kept: they are about one's own credentials or browser, or
+change nothing, so that asking again is safe anyway."""
 TOLD_ONCE = frozenset({"password", "secret", "token"})
-"""Members of requests and answers of which nothing is kept, not even a digest."""
+"""Members of answers of which nothing is kept."""
 CLAIM = "idempotency_claim"
 """Key of the connection's state under which the claim waits for its answer."""
 _KEPT_HEADERS = frozenset({"content-type", "etag", "location"})
 _FALSE = frozenset({"false", "0"})
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
-_canonical = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
 
 def is_repeatable(method: str, options: Mapping[str, Any]) -> bool:
@@ -60,14 +61,14 @@ class ClaimKeys:
         handler: BaseRouteHandler = request.route_handler
         if key is None or not is_repeatable(request.method, handler.opt):
             return None
-        if request.query_params.get("dry_run", "false").lower() not in _FALSE:
+        if _is_dry_run(request, handler):
             return None
         by = actor_of(request)
         operation = f"POST {request.scope['path_template']} by {by.kind}:{by.id}"
         asked = (
             request.scope["path"].encode(),
             request.scope["query_string"],
-            _without_secrets(await request.body(), _canonical),
+            await request.body(),
         )
         found = await self._requests.begin(key, operation, b"\n".join(asked))
         if isinstance(found, KeyClaim):
@@ -87,8 +88,8 @@ class ClaimKeys:
 class KeepAnswers:
     """Around the app: what a claimed request is answered is kept before it is sent.
 
-    A refusal is not kept: nothing was done, and the same key may try again. After a server error it
-    may have been done: the claim stays.
+    A failure is not kept. Where nothing was done, the same key may try again; where nobody knows,
+    the claim stays.
     """
 
     def __init__(self, app: ASGIApp, requests: IdempotentRequests) -> None:
@@ -114,39 +115,49 @@ class KeepAnswers:
             elif start is not None and message["type"] == "http.response.body":
                 body.extend(message.get("body", b""))
                 if not message.get("more_body"):
-                    await self._finish(claim, start, bytes(body))
+                    nothing_done = NOTHING_DONE in scope["state"]
+                    await self._finish(claim, start, bytes(body), nothing_done=nothing_done)
                     await send(start)
                     await send({"type": "http.response.body", "body": body, "more_body": False})
 
         await self._app(scope, receive, send_when_kept)
 
-    async def _finish(self, claim: KeyClaim, start: HTTPResponseStartEvent, body: bytes) -> None:
+    async def _finish(
+        self, claim: KeyClaim, start: HTTPResponseStartEvent, body: bytes, *, nothing_done: bool
+    ) -> None:
         # Who asked gets the answer in any case; a repetition finds that nobody knows.
         with contextlib.suppress(ServiceUnavailable):
-            if start["status"] < 300:
+            if start["status"] < 400:
                 await self._requests.keep(claim, _kept(start, body))
-            elif start["status"] < 500:
+            elif nothing_done:
                 await self._requests.release(claim)
+
+
+def _is_dry_run(request: AnyRequest, handler: BaseRouteHandler) -> bool:
+    if "dry_run" not in handler.parsed_fn_signature.parameters:
+        return False
+    said = request.query_params.getall("dry_run", ["false"])
+    return said[-1].lower() not in _FALSE
 
 
 def _kept(start: HTTPResponseStartEvent, body: bytes) -> KeptAnswer:
     headers = {name.decode("latin-1").lower(): text for name, text in start["headers"]}
     return KeptAnswer(
         status=start["status"],
-        body=_without_secrets(body, _encoder),
+        body=_without_secrets(body),
         headers={
             name: text.decode("latin-1") for name, text in headers.items() if name in _KEPT_HEADERS
         },
     )
 
 
-def _without_secrets(content: bytes, encoder: msgspec.json.Encoder) -> bytes:
+def _without_secrets(content: bytes) -> bytes:
     """Return JSON with null for everything that is told once; what is no JSON as it is."""
     try:
         value: object = _decoder.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except msgspec.DecodeError:
         return content
-    return encoder.encode(_blanked(value))
+    return _encoder.encode(_blanked(value))
 
 
 def _blanked(value: object) -> object:

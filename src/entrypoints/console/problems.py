@@ -13,6 +13,7 @@ from domain.errors import (
     DomainError,
     InvalidRequest,
     NotFound,
+    Overloaded,
     PreconditionFailed,
     ServiceUnavailable,
     SingleSignOnFailed,
@@ -56,6 +57,8 @@ _STATUSES: tuple[tuple[type[DomainError], int], ...] = (
 )
 REFUSED = "refused"
 """Key of the request's state: a list for the refusal, where somebody wants to record it."""
+NOTHING_DONE = "nothing_done"
+"""Key of the request's state: set when the request failed and is known to have changed nothing."""
 
 _HTTP_CODES = {
     400: "invalid_request",
@@ -96,6 +99,8 @@ def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]
         code, detail, errors = error.code, error.message, _field_errors(error)
         if isinstance(error, SingleSignOnFailed):
             code = error.reason
+        if not isinstance(error, ServiceUnavailable) or isinstance(error, Overloaded):
+            request.scope["state"][NOTHING_DONE] = True
         if status == 401:
             headers["WWW-Authenticate"] = 'Bearer realm="thinkwatch console"'
         if status in {401, 403, 429}:
@@ -103,14 +108,17 @@ def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]
         if isinstance(error, TooManyAttempts | ServiceUnavailable) and error.retry_after_ms:
             headers["Retry-After"] = str(-(-error.retry_after_ms // 1000))
     elif isinstance(error, ValidationException):
+        request.scope["state"][NOTHING_DONE] = True
         status, code, detail = 400, "invalid_request", error.detail
         errors = _validation_errors(error.extra)
     elif isinstance(error, HTTPException):
+        request.scope["state"][NOTHING_DONE] = True
         status, detail = error.status_code, error.detail
         code = _HTTP_CODES.get(status, "http_error")
         headers = dict(error.headers or {})
     elif isinstance(error, UnicodeDecodeError | RecursionError):
         # Escape from the framework's body parsing: the caller's fault, not ours.
+        request.scope["state"][NOTHING_DONE] = True
         status, code, detail = 400, "invalid_request", "The request body is not valid JSON."
     else:
         log.error("request_crashed", request_id=request_id, exc_info=error)

@@ -45,6 +45,8 @@ def open_console(process: Process, clickhouse: ClickHouse, tokens: ConsoleTokens
     clock, ids = process.clock, process.ids
     uow = SqlUnitOfWork(process.engine, process.feed, clock, ids)
     providers = ProvidersByKind(process.cipher, process.transport_of, clock)
+    secret = process.config.jwt_secret
+    assert secret is not None, "filled in before any process starts"
     passwords = open_passwords(process, uow)
     identity = open_identity(process, uow, passwords, tokens)
     return Console(
@@ -75,7 +77,7 @@ def open_console(process: Process, clickhouse: ClickHouse, tokens: ConsoleTokens
         request_records=RequestRecords(ClickHouseRequestLog(clickhouse), clock=process.clock),
         identity=identity,
         single_sign_on=open_single_sign_on(process, uow, identity.sessions),
-        requests=IdempotentRequests(SqlIdempotencyKeys(process.engine), clock, ids),
+        requests=IdempotentRequests(SqlIdempotencyKeys(process.engine), clock, ids, secret=secret),
         ids=process.ids,
         health=HealthChecks(
             {

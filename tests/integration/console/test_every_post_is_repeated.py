@@ -21,8 +21,10 @@ UNREPEATABLE = {
     "POST /api/invites/accept", "POST /api/me/totp", "POST /api/me/totp/confirm",
     "POST /api/me/totp/disable", "POST /api/me/totp/recovery-codes",
     "POST /api/me/sso/{name}/link", "POST /api/sso-providers/{provider_id}/test",
+    "POST /api/access/explain", "POST /api/config/plan", "POST /api/limits/explain",
+    "POST /api/providers/{provider_id}/test", "POST /api/routing/simulate",
 }  # fmt: skip
-"""About one's own credentials or browser."""
+"""About one's own credentials or browser, or only questions."""
 _TELLING = re.compile(r"secret|password|token(?!s)|code|link|otp")
 _TELLS_NOTHING = {
     "code", "has_client_secret", "link_by_email", "must_change_password", "secrets",

@@ -1,7 +1,6 @@
 """`Idempotency-Key` on the console's routes, with the keys in PostgreSQL."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from adapters.sql.idempotency import SqlIdempotencyKeys
 from adapters.system.clock import SystemClock
 from adapters.system.identifiers import UuidGenerator
 from application.console.idempotency import IdempotentRequests
+from domain.secret import Secret
 from entrypoints.console.app import create_console_app
 from tests.support.configuration import sql_configuration
 from tests.support.console import console_over
@@ -30,7 +30,9 @@ async def http(postgres_url: str) -> AsyncIterator[httpx.AsyncClient]:
         console = console_over(
             stored.uow,
             clock,
-            requests=IdempotentRequests(SqlIdempotencyKeys(engine), clock, UuidGenerator()),
+            requests=IdempotentRequests(
+                SqlIdempotencyKeys(engine), clock, UuidGenerator(), secret=Secret("of this test")
+            ),
         )
         headers = {"authorization": "Bearer token"}
         async with (
@@ -53,9 +55,6 @@ async def test_a_repeated_creation_gets_the_first_answer(
         assert again.headers[name] == first.headers[name]
     assert "idempotency-replayed" not in first.headers
     assert again.headers["idempotency-replayed"] == "true"
-    spelt = json.dumps(dict(reversed(entry.items())), indent=1)
-    typed = {**KEY, "content-type": "application/json"}
-    assert (await http.post(path, content=spelt, headers=typed)).content == first.content
     other = await http.post(path, json={**entry, "limit": 3}, headers=KEY)
     assert other.status_code == 409
     assert other.json()["type"] == "urn:thinkwatch:problem:idempotency_key_reused"

@@ -12,6 +12,7 @@ from adapters.system.clock import SystemClock
 from adapters.system.identifiers import UuidGenerator
 from application.console.idempotency import IdempotentRequests
 from domain.keys.secret import is_well_formed
+from domain.secret import Secret
 from entrypoints.console.app import create_console_app
 from tests.support.configuration import Configuration, a_user, sql_configuration
 from tests.support.console import console_over
@@ -38,7 +39,9 @@ async def http(stored: Configuration, postgres_url: str) -> AsyncIterator[httpx.
         stored.uow,
         clock,
         keys=key_services(stored.audited, clock),
-        requests=IdempotentRequests(SqlIdempotencyKeys(engine), clock, UuidGenerator()),
+        requests=IdempotentRequests(
+            SqlIdempotencyKeys(engine), clock, UuidGenerator(), secret=Secret("of this test")
+        ),
     )
     async with (
         live_server(create_console_app(console)) as url,

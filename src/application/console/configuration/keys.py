@@ -29,6 +29,7 @@ from application.ports.clock import Randomness
 from application.ports.unit_of_work import Transaction
 from domain.access.accounts import normal_email
 from domain.durations import parse_duration
+from domain.errors import InvalidRequest
 from domain.identifiers import ApiKeyId, UserId
 from domain.keys.api_key import KeyState
 from domain.keys.issuing import issue
@@ -211,10 +212,11 @@ def _check_owner(planning: Planning, path: str, email: str) -> None:
 def _instant(planning: Planning, path: str, value: datetime | None) -> int | None:
     if value is None:
         return None
-    if value.tzinfo is None:
-        planning.faults.append(f"{path}: must have a time zone, e.g. 2030-01-01T00:00:00Z")
+    try:
+        return milliseconds(value, path)
+    except InvalidRequest as error:
+        planning.faults.append(error.message)
         return None
-    return milliseconds(value, path)
 
 
 def _duration(planning: Planning, path: str, value: str | None) -> int | None:

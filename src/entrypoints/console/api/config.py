@@ -9,6 +9,7 @@ from msgspec import Struct
 from application.console.configuration.plan import Action, Applied, Step
 from application.console.documents import RemoteDocuments
 from entrypoints.console.answers import answer
+from entrypoints.console.idempotency import UNREPEATABLE
 from entrypoints.console.security import By
 
 
@@ -37,7 +38,13 @@ class ConfigReport(Struct, frozen=True, kw_only=True):
 def config_routes(documents: RemoteDocuments) -> list[HTTPRouteHandler]:
     """Return the route handlers."""
 
-    @post("/api/config/plan", operation_id="plan_config", tags=["config"], status_code=200)
+    @post(
+        "/api/config/plan",
+        operation_id="plan_config",
+        tags=["config"],
+        status_code=200,
+        opt={UNREPEATABLE: True},
+    )
     async def plan_config(
         by: By, data: JSONBody[dict[str, object]], *, prune: FromQuery[bool] = False
     ) -> Response[ConfigReport]:

@@ -24,6 +24,7 @@ from application.console.people.roles import (
 )
 from application.resources import Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
+from entrypoints.console.idempotency import UNREPEATABLE
 from entrypoints.console.security import By
 
 
@@ -130,7 +131,13 @@ def assignment_routes(assignments: ManageAssignments) -> list[HTTPRouteHandler]:
 def access_routes(access: ExplainAccess) -> list[HTTPRouteHandler]:
     """Return the route handler that explains decisions."""
 
-    @post("/api/access/explain", operation_id="explain_access", tags=["roles"], status_code=200)
+    @post(
+        "/api/access/explain",
+        operation_id="explain_access",
+        tags=["roles"],
+        status_code=200,
+        opt={UNREPEATABLE: True},
+    )
     async def explain_access(by: By, data: JSONBody[AccessQuestion]) -> Response[Explanation]:
         """Say whether a user or key may do something or call a model, and why."""
         return answer(await access.explain(by, data))

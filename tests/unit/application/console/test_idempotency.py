@@ -1,5 +1,7 @@
 """A request with an idempotency key is carried out once."""
 
+from hashlib import sha256
+
 import pytest
 
 from adapters.memory.idempotency import MemoryIdempotencyKeys
@@ -12,6 +14,7 @@ from application.console.idempotency import (
 )
 from application.ports.idempotency import KeptAnswer, KeyClaim
 from domain.errors import InvalidRequest
+from domain.secret import Secret
 from tests.support.manual_clock import ManualClock
 
 ANSWER = KeptAnswer(status=201, body=b"1")
@@ -24,7 +27,9 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def requests(clock: ManualClock) -> IdempotentRequests:
-    return IdempotentRequests(MemoryIdempotencyKeys(), clock, UuidGenerator())
+    return IdempotentRequests(
+        MemoryIdempotencyKeys(), clock, UuidGenerator(), secret=Secret("of this test")
+    )
 
 
 async def begun(requests: IdempotentRequests) -> KeyClaim:
@@ -70,3 +75,13 @@ async def test_a_malformed_key_is_refused(requests: IdempotentRequests, key: str
     with pytest.raises(InvalidRequest) as refused:
         await requests.begin(key, "POST /a", b"x")
     assert refused.value.param == "Idempotency-Key"
+
+
+async def test_nobody_guesses_from_the_store_what_was_asked(clock: ManualClock) -> None:
+    keys = [MemoryIdempotencyKeys(), MemoryIdempotencyKeys()]
+    digests: list[str] = []
+    for number, store in enumerate(keys):
+        requests = IdempotentRequests(store, clock, UuidGenerator(), secret=Secret(str(number)))
+        digests.append((await begun(requests)).digest)
+    assert digests[0] != digests[1]
+    assert sha256(b"x").hexdigest() not in digests
