@@ -401,6 +401,7 @@ class TestKeys:
                 {**key, "expires_at": "2001-01-01T00:00:00Z"},
                 {**key, "name": "k2", "expires_at": "2040-01-01T00:00:00"},
                 {**key, "name": "k3", "inactivity_timeout": "soon", "surfaces": ["console"]},
+                {**key, "name": "k4", "expires_at": "9999-12-31T23:59:59-23:59"},
             ],
         )
         assert [fault.partition(": ")[0] for fault in faults] == [
@@ -413,6 +414,7 @@ class TestKeys:
             "keys[4].inactivity_timeout",
             "keys[4]",
             "keys[4]",
+            "keys[5].expires_at",
         ]
 
 

@@ -212,10 +212,13 @@ def _check_owner(planning: Planning, path: str, email: str) -> None:
 def _instant(planning: Planning, path: str, value: datetime | None) -> int | None:
     if value is None:
         return None
+    if value.tzinfo is None:
+        planning.faults.append(f"{path}: must have a time zone, e.g. 2030-01-01T00:00:00Z")
+        return None
     try:
         return milliseconds(value, path)
-    except InvalidRequest as error:
-        planning.faults.append(error.message)
+    except InvalidRequest:
+        planning.faults.append(f"{path}: must be before the year 10000")
         return None
 
 
