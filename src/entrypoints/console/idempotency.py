@@ -23,9 +23,9 @@ from entrypoints.console.problems import NOTHING_DONE
 from entrypoints.console.security import PUBLIC, actor_of
 
 HEADER = "Idempotency-Key"
-UNREPEATABLE = "unrepeatable"
-"""Option of handlers of which nothing is kept: they are about one's own credentials or browser, or
-change nothing, so that asking again is safe anyway."""
+NEVER_KEPT = "never_kept"
+"""Option of handlers whose answers are not kept: about one's own credentials or browser, or to a mere
+question, which is safe to ask again anyway. The header is not looked at there."""
 TOLD_ONCE = frozenset({"password", "secret", "token"})
 """Members of answers of which nothing is kept."""
 CLAIM = "idempotency_claim"
@@ -36,9 +36,9 @@ _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
-def is_repeatable(method: str, options: Mapping[str, Any]) -> bool:
+def honours_key(method: str, options: Mapping[str, Any]) -> bool:
     """Tell whether a handler of this method, with these options, honours the key."""
-    return method == "POST" and not options.get(PUBLIC) and not options.get(UNREPEATABLE)
+    return method == "POST" and not options.get(PUBLIC) and not options.get(NEVER_KEPT)
 
 
 class ClaimKeys:
@@ -59,7 +59,7 @@ class ClaimKeys:
         """
         key = request.headers.get(HEADER)
         handler: BaseRouteHandler = request.route_handler
-        if key is None or not is_repeatable(request.method, handler.opt):
+        if key is None or not honours_key(request.method, handler.opt):
             return None
         if _is_dry_run(request, handler):
             return None

@@ -19,7 +19,7 @@ from litestar.openapi.spec import Components, Reference, SecurityScheme
 from litestar.routes import HTTPRoute
 
 from entrypoints.asgi import AnyRequest
-from entrypoints.console.idempotency import HEADER, is_repeatable
+from entrypoints.console.idempotency import HEADER, honours_key
 from entrypoints.console.problems import MEDIA_TYPE, TITLES, Problem
 from entrypoints.console.security import PUBLIC
 from entrypoints.version import VERSION
@@ -159,7 +159,7 @@ def document_of(app: Litestar) -> Node:
                 operation = item[method]
                 handler = handlers[path, method]
                 _complete(operation, method, is_public=handler.opt.get(PUBLIC) is True)
-                if is_repeatable(method.upper(), handler.opt):
+                if honours_key(method.upper(), handler.opt):
                     operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
                 _add_headers(operation, has_etag=tagged and method != "delete")
                 used |= _refer_to_problems(operation["responses"])

@@ -9,14 +9,14 @@ import pytest
 from litestar.routes import HTTPRoute
 
 from entrypoints.console.app import create_console_api
-from entrypoints.console.idempotency import TOLD_ONCE, is_repeatable
+from entrypoints.console.idempotency import TOLD_ONCE, honours_key
 from tests.support.described_api import document, operations
 from tests.support.route_requests import ask
 from tests.support.route_table import Case, table
 from tests.support.route_world import World, route_world
 
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
-UNREPEATABLE = {
+NEVER_KEPT = {
     "POST /api/auth/login", "POST /api/auth/logout", "POST /api/auth/refresh", "POST /api/setup",
     "POST /api/invites/accept", "POST /api/me/totp", "POST /api/me/totp/confirm",
     "POST /api/me/totp/disable", "POST /api/me/totp/recovery-codes",
@@ -46,14 +46,14 @@ async def test_what_is_not_repeated_is_named(world: World) -> None:
         for route in routes
         if isinstance(route, HTTPRoute) and "POST" in route.methods
         for handler, _ in [route.route_handler_map["POST"]]
-        if not is_repeatable("POST", handler.opt)
+        if not honours_key("POST", handler.opt)
     }
-    assert found == UNREPEATABLE
+    assert found == NEVER_KEPT
 
 
 def repeated() -> Iterator[Case]:
     for operation, cases in table().items():
-        if operation.startswith("POST ") and operation not in UNREPEATABLE:
+        if operation.startswith("POST ") and operation not in NEVER_KEPT:
             # The last one: among the first are people who put an end to their own session.
             yield [case for case in cases if case.expected in ("200", "201")][-1]
 
@@ -82,7 +82,7 @@ async def test_a_refused_post_may_be_tried_again_with_the_same_key(world: World)
     wrong: list[str] = []
     for operation, cases in table().items():
         case = next((each for each in cases if each.expected == "403"), None)
-        if not operation.startswith("POST ") or operation in UNREPEATABLE or case is None:
+        if not operation.startswith("POST ") or operation in NEVER_KEPT or case is None:
             continue
         first = await ask(world, case, **{"idempotency-key": KEY + operation})
         again = await _repeat(world, first)
@@ -110,7 +110,7 @@ def _blanked(value: object) -> object:
 def test_nothing_that_is_told_once_has_a_name_that_is_kept() -> None:
     told: set[str] = set()
     for each in operations():
-        if each.method == "post" and f"POST {each.path}" not in UNREPEATABLE:
+        if each.method == "post" and f"POST {each.path}" not in NEVER_KEPT:
             told.update(_members(each.spec["responses"]))
     assert {name for name in told if _TELLING.search(name)} - TOLD_ONCE == _TELLS_NOTHING
 

@@ -18,7 +18,7 @@ from domain.secret import Secret
 from entrypoints.asgi import AnyRequest
 from entrypoints.console.answers import answer
 from entrypoints.console.cookies import no_cookies, read_cookies, session_cookies
-from entrypoints.console.idempotency import UNREPEATABLE
+from entrypoints.console.idempotency import NEVER_KEPT
 from entrypoints.console.security import OPEN_WHILE, PUBLIC, By, From
 from entrypoints.console.services import IdentityServices
 
@@ -121,7 +121,7 @@ def auth_routes(identity: IdentityServices, sso: SsoSignIn) -> list[HTTPRouteHan
         operation_id="sign_out",
         tags=["auth"],
         status_code=200,
-        opt={OPEN_WHILE: ALWAYS, UNREPEATABLE: True},
+        opt={OPEN_WHILE: ALWAYS, NEVER_KEPT: True},
     )
     async def sign_out(request: AnyRequest, by: By) -> Response[SignedOut]:
         """End the session."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 from application.console.configuration.plan import Action, Applied, Step
 from application.console.documents import RemoteDocuments
 from entrypoints.console.answers import answer
-from entrypoints.console.idempotency import UNREPEATABLE
+from entrypoints.console.idempotency import NEVER_KEPT
 from entrypoints.console.security import By
 
 
@@ -43,7 +43,7 @@ def config_routes(documents: RemoteDocuments) -> list[HTTPRouteHandler]:
         operation_id="plan_config",
         tags=["config"],
         status_code=200,
-        opt={UNREPEATABLE: True},
+        opt={NEVER_KEPT: True},
     )
     async def plan_config(
         by: By, data: JSONBody[dict[str, object]], *, prune: FromQuery[bool] = False

@@ -8,7 +8,7 @@ from litestar.response import Response
 from application.console.limits.chains import LimitQuestion
 from application.console.limits.standing import Explained, LimitStandings, ResetDone, ResetWish
 from entrypoints.console.answers import answer
-from entrypoints.console.idempotency import UNREPEATABLE
+from entrypoints.console.idempotency import NEVER_KEPT
 from entrypoints.console.security import By
 
 
@@ -20,7 +20,7 @@ def standing_routes(standings: LimitStandings) -> list[HTTPRouteHandler]:
         operation_id="explain_limits",
         tags=["limits"],
         status_code=200,
-        opt={UNREPEATABLE: True},
+        opt={NEVER_KEPT: True},
     )
     async def explain_limits(by: By, data: JSONBody[LimitQuestion]) -> Response[Explained]:
         """Tell which limits a request would meet, how they stand, and the verdict.

@@ -13,7 +13,7 @@ from domain.secret import Secret
 from entrypoints.asgi import AnyRequest
 from entrypoints.console.answers import answer
 from entrypoints.console.api.auth import ALWAYS
-from entrypoints.console.idempotency import UNREPEATABLE
+from entrypoints.console.idempotency import NEVER_KEPT
 from entrypoints.console.openapi import problems
 from entrypoints.console.security import OPEN_WHILE, By, restriction_of
 from entrypoints.console.services import IdentityServices
@@ -99,7 +99,7 @@ def me_routes(identity: IdentityServices) -> list[HTTPRouteHandler]:
         operation_id="begin_totp",
         tags=["me"],
         status_code=201,
-        opt={OPEN_WHILE: _WHILE_NO_FACTOR, UNREPEATABLE: True},
+        opt={OPEN_WHILE: _WHILE_NO_FACTOR, NEVER_KEPT: True},
     )
     async def begin_totp(by: By) -> Response[EnrolmentView]:
         """Make a secret for an authenticator; it protects nothing until a code was confirmed."""
@@ -116,7 +116,7 @@ def me_routes(identity: IdentityServices) -> list[HTTPRouteHandler]:
         operation_id="confirm_totp",
         tags=["me"],
         status_code=200,
-        opt={OPEN_WHILE: _WHILE_NO_FACTOR, UNREPEATABLE: True},
+        opt={OPEN_WHILE: _WHILE_NO_FACTOR, NEVER_KEPT: True},
         responses=problems(429),
     )
     async def confirm_totp(by: By, data: JSONBody[TotpCode]) -> Response[RecoveryCodes]:
@@ -129,7 +129,7 @@ def me_routes(identity: IdentityServices) -> list[HTTPRouteHandler]:
         operation_id="disable_totp",
         tags=["me"],
         status_code=200,
-        opt={UNREPEATABLE: True},
+        opt={NEVER_KEPT: True},
         responses=problems(429),
     )
     async def disable_totp(by: By, data: JSONBody[PasswordProof]) -> Response[Done]:
@@ -142,7 +142,7 @@ def me_routes(identity: IdentityServices) -> list[HTTPRouteHandler]:
         operation_id="renew_recovery_codes",
         tags=["me"],
         status_code=200,
-        opt={UNREPEATABLE: True},
+        opt={NEVER_KEPT: True},
         responses=problems(429),
     )
     async def renew_recovery_codes(

@@ -18,7 +18,7 @@ from application.console.providers import InspectProviders, ModelsOffered, Provi
 from application.resources import Outcome, Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.bulk import Refusals, note_refused_rows
-from entrypoints.console.idempotency import UNREPEATABLE
+from entrypoints.console.idempotency import NEVER_KEPT
 from entrypoints.console.openapi import problems
 from entrypoints.console.security import By
 
@@ -154,7 +154,7 @@ def provider_inspection_routes(providers: InspectProviders) -> list[HTTPRouteHan
         operation_id="test_provider",
         tags=["providers"],
         status_code=200,
-        opt={UNREPEATABLE: True},
+        opt={NEVER_KEPT: True},
     )
     async def test_provider(by: By, provider_id: FromPath[str]) -> Response[ProviderTest]:
         """Ask a provider for its models with the stored configuration and credentials.

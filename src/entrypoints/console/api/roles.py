@@ -24,7 +24,7 @@ from application.console.people.roles import (
 )
 from application.resources import Page
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
-from entrypoints.console.idempotency import UNREPEATABLE
+from entrypoints.console.idempotency import NEVER_KEPT
 from entrypoints.console.security import By
 
 
@@ -136,7 +136,7 @@ def access_routes(access: ExplainAccess) -> list[HTTPRouteHandler]:
         operation_id="explain_access",
         tags=["roles"],
         status_code=200,
-        opt={UNREPEATABLE: True},
+        opt={NEVER_KEPT: True},
     )
     async def explain_access(by: By, data: JSONBody[AccessQuestion]) -> Response[Explanation]:
         """Say whether a user or key may do something or call a model, and why."""

@@ -10,7 +10,7 @@ from application.console.routing.simulation import SimulateRouting
 from application.console.routing.states import RouteOrder, RoutePage, RouteStates
 from application.console.routing.views import Simulated
 from entrypoints.console.answers import answer
-from entrypoints.console.idempotency import UNREPEATABLE
+from entrypoints.console.idempotency import NEVER_KEPT
 from entrypoints.console.security import By
 
 
@@ -22,7 +22,7 @@ def routing_routes(simulation: SimulateRouting, states: RouteStates) -> list[HTT
         operation_id="simulate_routing",
         tags=["routing"],
         status_code=200,
-        opt={UNREPEATABLE: True},
+        opt={NEVER_KEPT: True},
     )
     async def simulate_routing(by: By, data: JSONBody[SimulatedRequest]) -> Response[Simulated]:
         """Tell where a request would go: routes in order with their scores, and why not the others.

@@ -25,7 +25,7 @@ from entrypoints.console.cookies import (
     read_binding,
     session_cookies,
 )
-from entrypoints.console.idempotency import UNREPEATABLE
+from entrypoints.console.idempotency import NEVER_KEPT
 from entrypoints.console.openapi import problems
 from entrypoints.console.security import PUBLIC, By, From, actor_if_any
 from entrypoints.console.services import IdentityServices
@@ -179,7 +179,7 @@ def own_link_routes(identity: IdentityServices, links: OwnSsoLinks) -> list[HTTP
         operation_id="begin_sso_link",
         tags=["me"],
         status_code=200,
-        opt={UNREPEATABLE: True},
+        opt={NEVER_KEPT: True},
     )
     async def begin_sso_link(
         request: AnyRequest, by: By, name: FromPath[str], return_to: FromQuery[str] = "/"

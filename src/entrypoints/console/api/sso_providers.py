@@ -21,7 +21,7 @@ from application.resources import Page
 from entrypoints.asgi import AnyRequest
 from entrypoints.console.answers import IfMatch, answer, expected, versioned
 from entrypoints.console.cookies import binding_cookie
-from entrypoints.console.idempotency import UNREPEATABLE
+from entrypoints.console.idempotency import NEVER_KEPT
 from entrypoints.console.openapi import problems
 from entrypoints.console.security import By
 from entrypoints.console.services import IdentityServices, SsoServices
@@ -166,7 +166,7 @@ def sso_lifecycle_routes(identity: IdentityServices, sso: SsoServices) -> list[H
         operation_id="test_sso_provider",
         tags=["sso"],
         status_code=200,
-        opt={UNREPEATABLE: True},
+        opt={NEVER_KEPT: True},
     )
     async def test_sso_provider(
         request: AnyRequest,
